@@ -1,0 +1,30 @@
+"""Where registry.yaml and prompts/ are found: as given, here, in the wheel, or at the repository's root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from partynli.errors import RegistryError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def find_registry(given: Path | None = None) -> Path:
+    """Path of the registry: `given`, else ``./registry.yaml``, else the one that came with partynli."""
+    return _find("registry.yaml", given)
+
+
+def find_task(name: str, given: Path | None = None) -> Path:
+    """Folder of a task below the prompts folder `given`, else ``./prompts``, else those that came with partynli."""
+    return _find(f"prompts/{name}", None if given is None else given / name)
+
+
+def _find(name: str, given: Path | None) -> Path:
+    if given is not None:
+        if not given.exists():
+            raise RegistryError(f"{given} is not there; `partynli init` copies the files that come with partynli")
+        return given
+    for folder in (Path(), _PACKAGE / "_data", _PACKAGE.parent):
+        if (folder / name).exists():
+            return folder / name
+    raise RegistryError(f"{name} was not found here nor among the files that come with partynli")
