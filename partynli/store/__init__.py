@@ -1,0 +1,25 @@
+"""``runs/<run>/``: what was asked and answered, kept for ever. The only package that touches a run's files.
+
+A run is a folder with ``run.sqlite`` (every attempt, raw), ``manifest.json`` (what was planned, by which code) and
+``lock``. Whatever else is wanted is computed from them, offline.
+"""
+
+from partynli.store.database import is_remote, list_runs, runs_dir
+from partynli.store.rows import Attempt, AttemptStatus, JudgmentRow, Outcome, Tally, storable
+from partynli.store.run import Run, StoredItems
+from partynli.store.writer import Writer
+
+__all__ = [
+    "Attempt",
+    "AttemptStatus",
+    "JudgmentRow",
+    "Outcome",
+    "Run",
+    "StoredItems",
+    "Tally",
+    "Writer",
+    "is_remote",
+    "list_runs",
+    "runs_dir",
+    "storable",
+]

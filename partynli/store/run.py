@@ -1,0 +1,308 @@
+"""A run on disk: laid out once, read by everything that follows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from partynli.errors import PlanMismatchError, RunError, StoreError
+from partynli.hashing import canonical_json
+from partynli.records import Item, Participant, Price
+from partynli.store.database import connect, hold, plain, transaction
+from partynli.store.rows import SCHEMA, VERSION, Attempt, AttemptStatus, JudgmentRow, Outcome, Tally
+
+
+class Run:
+    """A run that exists on disk, open for reading.
+
+    Use `Run.create`, `Run.open` or, to write attempts, `Run.sampling`.
+    """
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self.path = path
+        self.manifest: Mapping[str, Any] = _read_manifest(path)
+        self._db = connect(self.database, write=write)
+        with self._explained():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version != VERSION:
+            raise RunError(
+                f"{self.database} has schema {version}, this partynli reads {VERSION}; use the version in its manifest"
+            )
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder."""
+        return self.path.name
+
+    @property
+    def database(self) -> Path:
+        """Path of the SQLite file."""
+        return self.path / "run.sqlite"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        manifest: Mapping[str, Any],
+        participants: Iterable[Participant],
+        items: Iterable[Item],
+        experiments: Mapping[str, Iterable[str]],
+    ) -> None:
+        """Lay out a new run; its manifest, written last, is what makes the folder a run.
+
+        Parameters
+        ----------
+        path
+            The folder, which must not hold a run yet.
+        manifest
+            What was planned and by which code.
+        participants, items
+            What the plan is made of, stored whole, so that `partynli resume` needs no registry and no dataset.
+        experiments
+            Names of the participants of each mix and experiment.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            # what a creation that was cut short left: without a manifest it holds no answers
+            (path / "run.sqlite").unlink(missing_ok=True)
+            db = connect(path / "run.sqlite", write=True, create=True)
+            with transaction(db):
+                for statement in SCHEMA.split(";"):
+                    db.execute(statement)
+                db.executemany(
+                    "INSERT INTO participant VALUES (?, ?, ?)",
+                    ((one.id, one.name, canonical_json(asdict(one))) for one in participants),
+                )
+                db.executemany(
+                    "INSERT INTO item (uid, json) VALUES (?, ?)",
+                    ((item.uid, canonical_json(dict(item.texts))) for item in items),
+                )
+                db.executemany(
+                    "INSERT INTO experiment VALUES (?, ?)",
+                    ((name, one) for name, members in experiments.items() for one in members),
+                )
+            db.close()
+            scratch = path / "manifest.json.part"
+            scratch.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            scratch.replace(path / "manifest.json")
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"run {path} cannot be written: {plain(error)}") from None
+
+    @classmethod
+    @contextmanager
+    def sampling(cls, path: Path) -> Iterator[Run]:
+        """Open a run to add attempts; a second process that asks for the same run is refused."""
+        with hold(path):
+            run = cls(path, write=True)
+            try:
+                yield run
+            finally:
+                run.close()
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open a run to read; takes no lock, so a run that is being sampled can be read too."""
+        return cls(path)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check_same_plan(self, manifest: Mapping[str, Any]) -> None:
+        """Refuse to go on with another plan than the one that made the run."""
+        old, new = self.manifest["plan"], manifest["plan"]
+        if changed := [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]:
+            first, others = changed[0], f" (also: {', '.join(changed[1:])})" if changed[1:] else ""
+            raise PlanMismatchError(
+                f"run {self.name!r} was made by another plan: {first} was {_short(old.get(first))}, "
+                f"now {_short(new.get(first))}{others}; nothing was changed. Choose another --run, or go on with it "
+                f"as it was: partynli resume {self.name}"
+            )
+
+    def participants(self) -> dict[str, Participant]:
+        """Participants by id, in the plan's order."""
+        with self._explained():
+            rows = self._db.execute("SELECT id, json FROM participant").fetchall()
+        found = {id_: _participant(json.loads(text)) for id_, text in rows}
+        order = self.manifest["plan"]["participants"]
+        return {id_: found[id_] for id_ in order if id_ in found} | found
+
+    def experiments(self) -> dict[str, list[str]]:
+        """Participant ids by name of the mix or experiment."""
+        members: dict[str, list[str]] = {}
+        with self._explained():
+            for name, participant in self._db.execute("SELECT name, participant FROM experiment"):
+                members.setdefault(name, []).append(participant)
+        return members
+
+    @property
+    def items(self) -> StoredItems:
+        """The run's items, read from the disk as they are needed."""
+        return StoredItems(self._db)
+
+    def outcomes(self, keys: Sequence[str]) -> dict[str, Outcome]:
+        """What is stored of some trials, by key; a trial that was never asked is not in it."""
+        marks = ",".join("?" * len(keys))
+        with self._explained():
+            rows = self._db.execute(
+                "SELECT trial_key, max(n), sum(status = 'rejected'), max(status IN ('valid', 'drift')) "
+                f"FROM attempt WHERE trial_key IN ({marks}) GROUP BY trial_key",
+                keys,
+            )
+            return {key: Outcome(n, rejected, bool(settled)) for key, n, rejected, settled in rows}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was asked yet."""
+        with self._explained():
+            return self._db.execute("SELECT 1 FROM attempt LIMIT 1").fetchone() is None
+
+    def tallies(self) -> dict[str, Tally]:
+        """What is stored, by participant id."""
+        with self._explained():
+            rows = self._db.execute(
+                "SELECT participant, count(DISTINCT trial_key), sum(status = 'valid'), sum(status = 'rejected'), "
+                "sum(status = 'failed'), sum(status = 'drift'), count(DISTINCT CASE WHEN n > 1 THEN trial_key END), "
+                "coalesce(sum(cost), 0.0), sum(cost IS NULL AND status != 'failed'), coalesce(sum(tokens_in), 0), "
+                "coalesce(sum(tokens_out), 0) FROM attempt GROUP BY participant"
+            )
+            return {row[0]: Tally(*row[1:]) for row in rows}
+
+    def reasons(self) -> dict[str, dict[str, int]]:
+        """How many attempts were rejected or failed, by participant id and reason."""
+        found: dict[str, dict[str, int]] = {}
+        with self._explained():
+            rows = self._db.execute(
+                "SELECT participant, coalesce(reason, status), count(*) FROM attempt "
+                "WHERE status != 'valid' GROUP BY 1, 2"
+            )
+            for participant, reason, count in rows:
+                found.setdefault(participant, {})[reason] = count
+        return found
+
+    def label_counts(self) -> dict[str, dict[str, int]]:
+        """Trials by participant id and single label, ``error`` included."""
+        found: dict[str, dict[str, int]] = {}
+        with self._explained():
+            rows = self._db.execute("SELECT participant, class_simple, count(*) FROM judgment GROUP BY 1, 2")
+            for participant, label, count in rows:
+                found.setdefault(participant, {})[label] = count
+        return found
+
+    def served(self) -> dict[str, tuple[str | None, str | None]]:
+        """The model that gave each participant's first answer, and its fingerprint."""
+        with self._explained():
+            rows = self._db.execute(
+                "SELECT participant, served_model, fingerprint FROM attempt WHERE id IN "
+                "(SELECT min(id) FROM attempt WHERE served_model IS NOT NULL AND status != 'drift' "
+                "GROUP BY participant)"
+            )
+            return {participant: (model, fingerprint) for participant, model, fingerprint in rows}
+
+    def attempts(self, after: int = 0, status: AttemptStatus | None = None) -> list[tuple[int, Attempt]]:
+        """The next attempts behind row `after`, at most 500, with their row ids, in the order of storing."""
+        with self._explained():
+            rows = self._db.execute(
+                f"SELECT id, {', '.join(Attempt._fields)} FROM attempt "
+                "WHERE id > ?1 AND (?2 IS NULL OR status = ?2) ORDER BY id LIMIT 500",
+                (after, status),
+            ).fetchall()
+        return [(row[0], Attempt(*row[1:])) for row in rows]
+
+    def body(self, hash_: str) -> str:
+        """A stored request or prompt."""
+        with self._explained():
+            row = self._db.execute("SELECT json FROM body WHERE hash = ?", (hash_,)).fetchone()
+        if row is None:
+            raise StoreError(f"{self.database} lacks the body {hash_}; the file is damaged")
+        return str(row[0])
+
+    def meta(self, key: str) -> str | None:
+        """A value of the table `meta`, or None."""
+        with self._explained():
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def forget_judgments(self, reader: str) -> None:
+        """Drop the derived judgments, for this version of a reader to derive them anew; imported ones stay."""
+        with self._explained(), transaction(self._db):
+            self._db.execute("DELETE FROM judgment WHERE source != 'import'")
+            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [("reader", reader), ("judged", "0")])
+
+    def add_judgments(self, rows: Iterable[JudgmentRow], upto: int) -> None:
+        """Add derived judgments of the attempts up to row `upto`; a trial's first valid one stays."""
+        marks = ",".join("?" * len(JudgmentRow._fields))
+        with self._explained(), transaction(self._db):
+            self._db.executemany(
+                f"INSERT INTO judgment VALUES ({marks}) ON CONFLICT (trial_key) DO UPDATE SET "
+                f"{', '.join(f'{column} = excluded.{column}' for column in JudgmentRow._fields[1:])} "
+                "WHERE judgment.class_simple = 'error'",
+                rows,
+            )
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('judged', ?)", (str(upto),))
+
+    def settle_drift(self, statuses: Iterable[tuple[int, AttemptStatus, str | None]]) -> None:
+        """Take answers of a drifted model into the run after all; `statuses` are (row id, status, reason)."""
+        with self._explained(), transaction(self._db):
+            self._db.executemany(
+                "UPDATE attempt SET status = ?2, reason = ?3 WHERE id = ?1 AND status = 'drift'", statuses
+            )
+            self._db.execute("DELETE FROM meta WHERE key = 'reader'")  # the judgments are derived anew
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.database}: {plain(error)}") from None
+
+
+class StoredItems:
+    """Items of a run, read in chunks: as many as there are, in little memory."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM item").fetchone()[0])
+
+    def __iter__(self) -> Iterator[Item]:
+        last = 0
+        while rows := self._db.execute(
+            "SELECT n, uid, json FROM item WHERE n > ? ORDER BY n LIMIT 200", (last,)
+        ).fetchall():
+            for _, uid, text in rows:
+                yield Item(uid, json.loads(text))
+            last = rows[-1][0]
+
+
+def _read_manifest(path: Path) -> Mapping[str, Any]:
+    try:
+        manifest = json.loads((path / "manifest.json").read_text("utf-8"))
+        manifest["plan"]["participants"]
+    except FileNotFoundError:
+        raise RunError(f"{path} is no run: it has no manifest.json") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path / 'manifest.json'} cannot be read: {plain(error)}; nothing was changed") from None
+    return dict(manifest)
+
+
+def _participant(stored: dict[str, Any]) -> Participant:
+    price = stored.pop("price")
+    return Participant(**stored, price=price and Price(**price))
+
+
+def _short(value: object) -> str:
+    text = canonical_json(value)
+    return text if len(text) <= 60 else text[:57] + "..."
