@@ -1,0 +1,103 @@
+"""From stored answers to the table `judgment`: offline, as often as wanted, and without a key.
+
+The table is derived. It grows with the attempts, and when a reader's version changes it is made anew from the raw
+answers: a better reader costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from partynli.errors import ProviderError
+from partynli.hashing import canonical_json
+from partynli.judgments import Reader, reader_for
+from partynli.labels import ERROR
+from partynli.providers.base import read_completion
+from partynli.records import Judgment, Rejection, Response, Task
+from partynli.store import Attempt, AttemptStatus, JudgmentRow, Run, storable
+
+
+def derive_judgments(run: Run, task: Task) -> int:
+    """Bring a run's table `judgment` up to its attempts and to the current reader; returns how many attempts it read.
+
+    A trial's answer is its first attempt that is valid under the current reader; without one, it is an error, which is
+    missing data and no label. Answers of a drifted model are left out.
+
+    Parameters
+    ----------
+    run
+        Open for writing.
+    task
+        Says how answers are read.
+    """
+    reader, version = reader_for(task)
+    last = 0
+    if run.meta("reader") == version:
+        last = int(run.meta("judged") or 0)
+    else:
+        run.forget_judgments(version)
+    texts = {item.uid: item.texts for item in run.items}
+    read = 0
+    while chunk := run.attempts(after=last):
+        rows = [judgment_row(attempt, reader, version, texts) for _, attempt in chunk if attempt.status != "drift"]
+        last = chunk[-1][0]
+        run.add_judgments(rows, last)
+        read += len(chunk)
+    return read
+
+
+def judgment_row(attempt: Attempt, reader: Reader, version: str, texts: Mapping[str, Mapping[str, str]]) -> JudgmentRow:
+    """Where a trial stands by one of its attempts."""
+    reading = read_attempt(attempt, reader, texts)
+    stands = (attempt.trial_key, attempt.participant, attempt.item, attempt.trial)
+    if not isinstance(reading, Judgment):
+        return JudgmentRow(*stands, ERROR, ERROR, None, None, None, version, "sample")
+    highlights = canonical_json([[span.field, span.start, span.end, span.text] for span in reading.highlights])
+    return JudgmentRow(
+        *stands,
+        class_simple=reading.class_simple,
+        class_multi=reading.class_multi,
+        explanation=storable(reading.explanation),
+        highlights=storable(highlights),
+        repair=",".join(reading.repairs) or None,
+        reader=version,
+        source="sample",
+    )
+
+
+def read_attempt(attempt: Attempt, reader: Reader, texts: Mapping[str, Mapping[str, str]]) -> Judgment | Rejection | None:
+    """What a stored answer says under this reader; None where there was no answer."""
+    if attempt.status == "failed" or attempt.response is None:
+        return None
+    try:
+        return reader.judge(stored_response(attempt), texts[attempt.item])
+    except Exception as error:  # the reader's fault, not the answer's: it stays stored and can be read again
+        return Rejection("schema", f"the reader failed: {type(error).__name__}")
+
+
+def stored_response(attempt: Attempt) -> Response:
+    """The answer as the provider gave it, from its raw text."""
+    raw = attempt.response or ""
+    try:
+        return read_completion(json.loads(raw), raw, {})
+    except (ValueError, RecursionError, ProviderError):
+        # the body of a refused call: a policy filter answered in the model's place
+        return Response("", "", attempt.finish_reason, raw, refused=attempt.finish_reason == "content_filter")
+
+
+def settle_drift(run: Run, task: Task) -> int:
+    """Take the answers of a drifted model into the run after all; returns how many there were."""
+    reader, _ = reader_for(task)
+    settled = list(_settled(run, reader))
+    run.settle_drift(settled)
+    return len(settled)
+
+
+def _settled(run: Run, reader: Reader) -> Iterator[tuple[int, AttemptStatus, str | None]]:
+    last = 0
+    while chunk := run.attempts(after=last, status="drift"):
+        for row, attempt in chunk:
+            rejection = reader.check(stored_response(attempt))
+            yield (row, "rejected", rejection.reason) if rejection else (row, "valid", None)
+        last = chunk[-1][0]

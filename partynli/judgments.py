@@ -1,0 +1,273 @@
+"""From a raw answer to a `Judgment` or a `Rejection`.
+
+An answer is read tolerantly, and every mend has a name that is stored with the judgment. What cannot be read is data
+too: a rejection with its reason. Nothing is guessed: an answer that names an unknown label, or several valid answers
+that disagree, is rejected.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from partynli.errors import RegistryError
+from partynli.labels import collapse, join_labels
+from partynli.records import Judgment, Rejection, Response, Span, Task
+
+
+class Reader(Protocol):
+    """Reads the answers to one task."""
+
+    def check(self, response: Response) -> Rejection | None:
+        """Why an answer holds no judgment, or None where it holds one."""
+
+    def judge(self, response: Response, texts: Mapping[str, str]) -> Judgment | Rejection:
+        """Read an answer to the item with these texts."""
+        ...
+
+
+_MARKED = re.compile(r"<<(.*?)>>", re.DOTALL)
+_FENCE = re.compile(r"\A```[\w-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```\Z", re.DOTALL)
+_SEPARATORS = re.compile(r"\s*(?:[-–—,;/|+&]|\band\b|\bor\b|\s)\s*")
+_REFUSAL = re.compile(
+    r"\b(?:I['’]?m sorry|I am sorry|I apologi[sz]e|unable to (?:assist|help|comply)"
+    r"|(?:I|we) (?:cannot|can['’]t|won['’]t|will not|am unable|am not able|must decline))",
+    re.IGNORECASE,
+)
+_TRUNCATED = {"length", "max_tokens", "MAX_TOKENS"}
+_FILTERED = {"content_filter", "refusal", "SAFETY", "safety"}
+
+
+class _Classification(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    label: Any
+    explanation: Any
+
+
+class _Answer(BaseModel):
+    """The shape that the system prompt asks for."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    classification: _Classification
+    highlights: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    class_multi: str
+    explanation: str
+    highlights: Any
+    repairs: list[str]
+
+
+def reader_for(task: Task) -> tuple[Reader, str]:
+    """The reader of a task, and its name with its version.
+
+    The version changes whenever the same answer could be read differently; stored judgments of an older version are
+    derived anew.
+    """
+    if task.reader not in _READERS:
+        raise RegistryError(f"task {task.name!r} names the reader {task.reader!r}; known: {', '.join(_READERS)}")
+    version, make = _READERS[task.reader]
+    return make(task), f"{task.reader}/{version}"
+
+
+class LiveNLIReader:
+    """Reads ``{"classification": {"label", "explanation"}, "highlights": {...}}`` (Kulmizev et al. 2026, figure 6).
+
+    Repairs, in the order in which they are tried: ``reasoning`` (a think block cut off), ``fence`` (a code fence),
+    ``surrounding_text``, ``control_characters`` (raw line breaks inside a string), ``label_case``, ``label_spelling``
+    (another order or separator than asked for), ``label_type`` (a list, or a JSON boolean), ``explanation_type`` (an
+    object or list of texts), ``no_highlights``.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._known = frozenset(task.labels)
+        self._exact = {join_labels([label]) for label in task.labels}
+
+    def check(self, response: Response) -> Rejection | None:
+        """Why an answer holds no judgment, or None where it holds one."""
+        read = self._read(response)
+        return read if isinstance(read, Rejection) else None
+
+    def judge(self, response: Response, texts: Mapping[str, str]) -> Judgment | Rejection:
+        """Read one answer to the item with these texts."""
+        read = self._read(response)
+        if isinstance(read, Rejection):
+            return read
+        spans = self._spans(read.highlights, texts)
+        repairs = (*read.repairs, "no_highlights") if self._task.highlights and not spans else tuple(read.repairs)
+        class_simple = collapse(read.class_multi, self._task.collapse_to)
+        return Judgment(read.class_multi, class_simple, read.explanation, spans, repairs)
+
+    def _read(self, response: Response) -> _Read | Rejection:
+        text, repairs = _unwrap(response.text)
+        answers = list(_answers(text, repairs))
+        if not answers:
+            return _why_not(response, text)
+        found = [self._read_object(answer, [*repairs, *mends]) for answer, mends in answers]
+        valid = [one for one in found if isinstance(one, _Read)]
+        if len({one.class_multi for one in valid}) > 1:
+            return Rejection("schema", f"{len(valid)} answers that disagree")
+        if valid:
+            return valid[0]
+        if response.finish_reason in _TRUNCATED:
+            return Rejection("truncated", "the answer ends at the token limit")
+        return found[0]
+
+    def _read_object(self, answer: Any, repairs: list[str]) -> _Read | Rejection:
+        try:
+            shape = _Answer.model_validate(answer)
+        except ValidationError as error:
+            first = error.errors()[0]
+            return Rejection("schema", f"{'.'.join(map(str, first['loc'])) or 'answer'}: {first['msg']}")
+        labels = self._labels(shape.classification.label, repairs)
+        if isinstance(labels, Rejection):
+            return labels
+        explanation = _explanation(shape.classification.explanation, repairs)
+        if explanation is None:
+            return Rejection("schema", "classification.explanation: not a text")
+        if len(labels) > 1 and not self._task.set_labels:
+            return Rejection("schema", "several labels where the task takes one")
+        return _Read(join_labels(labels), explanation, shape.highlights, repairs)
+
+    def _labels(self, given: Any, repairs: list[str]) -> list[str] | Rejection:
+        if isinstance(given, str) and given in self._exact:
+            return [given]
+        if isinstance(given, bool):
+            repairs.append("label_type")
+            given = str(given).lower()
+        elif isinstance(given, list) and given and all(isinstance(one, str) for one in given):
+            repairs.append("label_type")
+            given = "-".join(given)
+        if not isinstance(given, str):
+            return Rejection("schema", "classification.label: not a text")
+        lowered = given.strip().strip("\"'.").lower()
+        labels = _SEPARATORS.split(lowered)
+        if unknown := [label for label in labels if label not in self._known]:
+            return Rejection("unknown_label", f"unknown label {unknown[0][:40]!r}")
+        if lowered != given:
+            repairs.append("label_case")
+        if lowered != join_labels(labels) and "label_type" not in repairs:
+            repairs.append("label_spelling")
+        return labels
+
+    def _spans(self, given: Any, texts: Mapping[str, str]) -> tuple[Span, ...]:
+        spans: list[Span] = []
+        for key, field in self._task.highlights.items():
+            marked = given.get(key) if isinstance(given, dict) else None
+            parts = marked if isinstance(marked, list) else [marked]
+            for part in parts:
+                if isinstance(part, str):
+                    spans += find_spans(part, field, texts[field])
+        return tuple(spans)
+
+
+def find_spans(marked: str, field: str, text: str) -> list[Span]:
+    """The stretches between ``<<`` and ``>>`` in a highlighted text, placed in the item's own text.
+
+    A stretch that does not occur there, not even with other white space or case, has no offsets: the participant
+    highlighted words that it was not shown.
+
+    >>> find_spans("the <<old>> <<hat>>", "premise", "the old house")
+    [Span(field='premise', text='old', start=4, end=7), Span(field='premise', text='hat', start=None, end=None)]
+    """
+    spans: list[Span] = []
+    after = 0
+    for match in _MARKED.finditer(marked):
+        part = match[1].strip()
+        if not part:
+            continue
+        start = text.find(part, after)
+        if start < 0:
+            start = text.find(part)
+        end = start + len(part)
+        if start < 0:
+            loose = re.compile(r"\s+".join(map(re.escape, part.split())), re.IGNORECASE)
+            found = loose.search(text, after) or loose.search(text)
+            start, end = found.span() if found else (-1, -1)
+        if start < 0:
+            spans.append(Span(field, part, None, None))
+        else:
+            spans.append(Span(field, text[start:end], start, end))
+            after = end
+    return spans
+
+
+def _unwrap(text: str) -> tuple[str, list[str]]:
+    text = text.strip()
+    repairs: list[str] = []
+    if text.startswith("<think>") and "</think>" in text:
+        text = text.rpartition("</think>")[2].strip()
+        repairs.append("reasoning")
+    if text.startswith("```") and (fenced := _FENCE.match(text)):
+        text = fenced[1].strip()
+        repairs.append("fence")
+    return text, repairs
+
+
+def _answers(text: str, repairs: list[str]) -> Iterator[tuple[Any, list[str]]]:
+    """The JSON objects in a text, each with the mends it took."""
+    if text.startswith("{"):
+        try:
+            yield json.loads(text), []
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return
+    decoder = json.JSONDecoder(strict=False)
+    at, seen = 0, 0
+    while (at := text.find("{", at)) >= 0 and seen < _MOST_OBJECTS:
+        seen += 1
+        try:
+            answer, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            at += 1
+            continue
+        if isinstance(answer, dict) and answer:
+            mends = [] if not (text[:at].strip() or text[end:].strip()) else ["surrounding_text"]
+            try:
+                json.loads(text[at:end])
+            except ValueError:
+                mends.append("control_characters")
+            yield answer, mends
+        at = end
+
+
+_MOST_OBJECTS = 200
+"""Tries to find an object in one text; a text of braces must not take quadratic time."""
+
+
+def _explanation(given: Any, repairs: list[str]) -> str | None:
+    if isinstance(given, str):
+        return given
+    parts = list(given.values()) if isinstance(given, dict) else given
+    if isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts):
+        repairs.append("explanation_type")
+        return (
+            "\n".join(f"{key}: {part}" for key, part in given.items()) if isinstance(given, dict) else "\n".join(parts)
+        )
+    return None
+
+
+def _why_not(response: Response, text: str) -> Rejection:
+    if response.refused or response.finish_reason in _FILTERED:
+        return Rejection("refusal", "marked as a refusal by the provider")
+    if response.finish_reason in _TRUNCATED or response.open_reasoning:
+        return Rejection("truncated", "the answer ends at the token limit")
+    if not text:
+        return Rejection("empty", "no text")
+    if _REFUSAL.search(text[:300]):
+        return Rejection("refusal", "says that it will not answer")
+    return Rejection("not_json", "no JSON object in the answer")
+
+
+_READERS: Mapping[str, tuple[int, Callable[[Task], Reader]]] = {"livenli": (1, LiveNLIReader)}
