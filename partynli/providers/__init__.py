@@ -1,0 +1,33 @@
+"""Ways to reach models: one async method each (`partynli.providers.base.Provider`).
+
+A route's module is imported only when a participant of that route takes part: litellm alone takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+from partynli.errors import RegistryError
+from partynli.providers.base import Provider
+from partynli.records import Participant
+
+_ROUTES: Mapping[str, tuple[str, str]] = {
+    "openai": ("partynli.providers.openai_compatible", "OpenAICompatibleProvider"),
+    "vllm": ("partynli.providers.openai_compatible", "OpenAICompatibleProvider"),
+    "litellm": ("partynli.providers.litellm", "LiteLLMProvider"),
+    "simulated": ("partynli.providers.simulated", "SimulatedProvider"),
+}
+
+
+def provider_for(participant: Participant, environ: Mapping[str, str]) -> Provider:
+    """The provider that a participant is reached through; its key is read from `environ` and nowhere else."""
+    if participant.route not in _ROUTES:
+        raise RegistryError(f"participant {participant.name!r}: no provider for route {participant.route!r}")
+    module, name = _ROUTES[participant.route]
+    key = environ.get(participant.api_key_env) if participant.api_key_env else None
+    made: Provider = getattr(import_module(module), name).for_participant(participant, key)
+    return made
+
+
+__all__ = ["Provider", "provider_for"]

@@ -1,0 +1,122 @@
+"""Providers that speak a protocol of their own (Anthropic, Gemini, Cohere, Bedrock, ...), through litellm."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+# litellm fetches its price list at import unless this is set before; prices here come from the registry
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ.setdefault("LITELLM_LOG", "ERROR")
+
+import litellm
+
+from partynli.errors import ErrorKind, ProviderError
+from partynli.providers.base import kind_of, read_completion, redact, refusal, retry_after
+from partynli.records import Participant, Request, Response
+
+litellm.telemetry = False
+litellm.suppress_debug_info = True
+litellm.drop_params = False
+litellm.modify_params = False
+
+_KINDS: Mapping[str, ErrorKind] = {
+    "Timeout": "retryable",
+    "APIConnectionError": "retryable",
+    "InternalServerError": "retryable",
+    "ServiceUnavailableError": "retryable",
+    "BadGatewayError": "retryable",
+    "APIResponseValidationError": "retryable",
+    "JSONSchemaValidationError": "retryable",
+    "RateLimitError": "rate_limited",
+    "ContextWindowExceededError": "bad_request",
+    "UnprocessableEntityError": "bad_request",
+    "AuthenticationError": "fatal_participant",
+    "PermissionDeniedError": "fatal_participant",
+    "NotFoundError": "fatal_participant",
+    "BadRequestError": "fatal_participant",
+    "UnsupportedParamsError": "fatal_participant",
+    "BudgetExceededError": "fatal_participant",
+    "PaymentRequiredError": "fatal_participant",
+    "LiteLLMUnknownProvider": "fatal_participant",
+}
+"""litellm's exceptions by name; a test holds the map complete."""
+
+_UNANSWERED = {"Timeout", "APIConnectionError", "APIResponseValidationError"}
+
+
+class LiteLLMProvider:
+    """Calls ``litellm.acompletion`` once per request, with litellm's own retries and parameter dropping off."""
+
+    def __init__(self, api_key: str | None = None, api_base: str | None = None) -> None:
+        self._fixed: dict[str, Any] = {"num_retries": 0, "max_retries": 0}
+        self._key = api_key
+        if api_key:
+            self._fixed["api_key"] = api_key
+        if api_base:
+            self._fixed["api_base"] = api_base
+
+    @classmethod
+    def for_participant(cls, participant: Participant, api_key: str | None) -> LiteLLMProvider:
+        """The provider with a participant's key and address."""
+        return cls(api_key, participant.api_base)
+
+    async def aopen(self) -> None:
+        """Nothing to do: litellm opens its clients when they are needed."""
+
+    async def aclose(self) -> None:
+        """Close litellm's clients."""
+        await litellm.close_litellm_async_clients()
+
+    async def generate(self, request: Request, *, timeout: float) -> Response:
+        """Make one call; `timeout` bounds all of it, in seconds."""
+        params: dict[str, Any] = {**self._fixed, **request.participant.params}
+        if request.seed is not None:
+            params["seed"] = request.seed
+        messages = [dict(message) for message in request.prompt.messages]
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await litellm.acompletion(
+                    model=request.participant.model, messages=messages, timeout=timeout, **params
+                )
+        except TimeoutError:
+            raise ProviderError(f"no answer within {timeout:g} s", "retryable", billable=True) from None
+        except litellm.ContentPolicyViolationError as error:
+            return refusal(redact(str(error), self._key), {})
+        except Exception as error:  # the boundary: whatever litellm raises is mapped here, once
+            raise self._explained(error) from None
+        body = answer.model_dump(mode="json", exclude_none=True)
+        raw = redact(json.dumps(body, separators=(",", ":")), self._key)
+        return read_completion(body, raw, _headers(answer))
+
+    def _explained(self, error: Exception) -> ProviderError:
+        name = type(error).__name__
+        status = getattr(error, "status_code", None)
+        status = status if isinstance(status, int) else None
+        code = getattr(error, "code", None)
+        kind = _KINDS.get(name)
+        if kind is None or (name == "APIError" and status):
+            kind = kind_of(status or 500, None)
+        if isinstance(code, str) and kind != "retryable":
+            kind = kind_of(status or 400, code) if code in ("insufficient_quota", "context_length_exceeded") else kind
+        response = getattr(error, "response", None)
+        headers = getattr(response, "headers", None) or getattr(error, "litellm_response_headers", None) or {}
+        text = " ".join(redact(str(getattr(error, "message", "") or error), self._key).split())
+        return ProviderError(
+            f"{f'HTTP {status}: ' if status else ''}{text[:300]}",
+            kind,
+            retry_after=retry_after(headers),
+            status=status,
+            raw=redact(text, self._key),
+            billable=name in _UNANSWERED,
+        )
+
+
+def _headers(answer: Any) -> Mapping[str, str]:
+    hidden = getattr(answer, "_hidden_params", None) or {}
+    found = hidden.get("additional_headers") or {}
+    # litellm keeps a provider's own headers under a prefix
+    return {str(key).removeprefix("llm_provider-").lower(): str(value) for key, value in found.items()}

@@ -1,0 +1,112 @@
+"""Any server that speaks OpenAI's chat completions protocol, straight over aiohttp."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
+
+import aiohttp
+
+from partynli.errors import InputError, ProviderError
+from partynli.hashing import canonical_json
+from partynli.providers.base import POLICY_CODES, error_code, failure, read_completion, redact, refusal
+from partynli.records import Participant, Request, Response
+
+
+class OpenAICompatibleProvider:
+    """Calls ``{api_base}/chat/completions``.
+
+    Parameters
+    ----------
+    api_base
+        Address up to and including the version, ``https://api.openai.com/v1``.
+    api_key
+        Sent as a bearer token; None for servers that ask for none.
+    """
+
+    def __init__(self, api_base: str, api_key: str | None = None) -> None:
+        self._url = api_base.rstrip("/") + "/chat/completions"
+        self._key = api_key
+        self._heads: dict[str, tuple[str, str]] = {}
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def for_participant(cls, participant: Participant, api_key: str | None) -> OpenAICompatibleProvider:
+        """The provider at a participant's address."""
+        if participant.api_base is None:
+            hint = "start a server (`vllm serve MODEL`) and give" if participant.route == "vllm" else "give"
+            raise InputError(
+                f"participant {participant.name!r} has no api_base; {hint} its address in the registry, "
+                "for instance api_base: http://127.0.0.1:8000/v1"
+            )
+        return cls(participant.api_base, api_key)
+
+    async def aopen(self) -> None:
+        """Open the session; connections are made when they are first needed and kept."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        # the engine limits calls in flight, lane by lane; a second limit here would hide waiting in the connector
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        self._session = aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=True)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def generate(self, request: Request, *, timeout: float) -> Response:
+        """Make one call; `timeout` bounds all of it, in seconds."""
+        if self._session is None:
+            await self.aopen()
+        assert self._session is not None
+        limit = self._timeouts.get(timeout)
+        if limit is None:
+            limit = self._timeouts[timeout] = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 30.0))
+        try:
+            async with self._session.post(self._url, data=self._body(request), timeout=limit) as answer:
+                content = await answer.read()
+                status, headers = answer.status, answer.headers
+        except aiohttp.InvalidURL:
+            raise ProviderError(f"{self._url} is not an address", "fatal_participant") from None
+        except aiohttp.ClientConnectorError as error:
+            text = redact(" ".join(str(error).split()), self._key)
+            raise ProviderError(f"cannot connect: {text}", "retryable") from None
+        except TimeoutError:
+            raise ProviderError(
+                f"no answer from {self._url} within {timeout:g} s", "retryable", billable=True
+            ) from None
+        except (aiohttp.ClientError, OSError) as error:
+            text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
+            raise ProviderError(f"connection to {self._url} broke: {text}", "retryable", billable=True) from None
+        return read_answer(status, content, headers, self._key)
+
+    def _body(self, request: Request) -> bytes:
+        participant = request.participant
+        head = self._heads.get(participant.id)
+        if head is None:
+            params = canonical_json(dict(participant.params))[1:-1]
+            model = encode_basestring_ascii(participant.model)
+            head = self._heads[participant.id] = f'{{"model":{model},"messages":', f",{params}" if params else ""
+        seed = "" if request.seed is None else f',"seed":{request.seed}'
+        # the messages are encoded once for an item and shared by all participants and trials
+        return f"{head[0]}{request.prompt.json}{head[1]}{seed}}}".encode("utf-8", "surrogatepass")
+
+
+def read_answer(status: int, content: bytes, headers: Mapping[str, str], key: str | None) -> Response:
+    """Read an HTTP answer in OpenAI's shape, keys taken out of what is kept."""
+    raw = redact(content.decode("utf-8", "backslashreplace"), key)
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        body = None
+    if status == 400 and error_code(body) in POLICY_CODES:
+        return refusal(raw, headers)
+    if status != 200:
+        raise failure(status, body, raw, headers)
+    if body is None:
+        raise ProviderError("the answer is not JSON", "retryable", status=status, raw=raw, billable=True)
+    return read_completion(body, raw, headers)

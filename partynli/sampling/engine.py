@@ -1,0 +1,436 @@
+"""Runs a plan: every trial asked, every answer judged and stored, within limits and budget.
+
+Each lane has one dispatcher, which starts a call only when the lane's slot, pace, gate, the provider's caps and the
+budget all allow it; then the call runs as a task of its own. A slot is free again once the answer is on disk, so what a
+crash can lose is what is in flight. A trial that must wait before it is sent again holds no slot while it waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from partynli.errors import BudgetReachedError, ProviderError
+from partynli.judgments import reader_for
+from partynli.prompts import Renderer
+from partynli.providers import Provider, provider_for
+from partynli.records import Participant, Rejection, Request, Response, Trial
+from partynli.sampling.budget import Budget, cost_of, tokens_in, worst_cost
+from partynli.sampling.events import Notice, Retrying, Stopped, Stored
+from partynli.sampling.lane import Caps, Lane
+from partynli.sampling.limits import Pacer
+from partynli.sampling.plan import Plan
+from partynli.sampling.retry import may_pass, retrying
+from partynli.sampling.rows import answered_row, failed_row, request_body
+from partynli.sampling.settings import ProviderCaps, Settings, Summary
+from partynli.store import Attempt, AttemptStatus, Outcome, Run, Writer
+
+_CHUNK = 256
+_RECENT = 4096
+"""Prompts remembered as stored; one that is forgotten is offered to the store again, which ignores it."""
+_HOPELESS = 3
+"""Requests refused one after the other, with none answered before, after which a participant is stopped."""
+
+
+class Engine:
+    """Runs one plan into one run.
+
+    Parameters
+    ----------
+    plan
+        What to ask.
+    run
+        Where to store it, open for sampling.
+    environ
+        Where keys are read from.
+    settings
+        Limits, budget, and who is told of events.
+    """
+
+    def __init__(self, plan: Plan, run: Run, environ: Mapping[str, str], settings: Settings | None = None) -> None:
+        self._plan = plan
+        self._run = run
+        self._settings = settings or Settings()
+        self._tell = self._settings.on_event
+        self._renderer = Renderer(plan.task)
+        self._reader, _ = reader_for(plan.task)
+        self._providers: dict[tuple[str, str | None, str | None], Provider] = {}
+        self._provider_of = {one.id: self._provider(one, environ) for one in plan.participants}
+        self._bodies = {one.id: request_body(one) for one in plan.participants}
+        self._new_bodies = set(self._bodies.values())
+        self._recent_prompts: dict[str, None] = {}
+        self._served = run.served()
+        self._answered: set[str] = set()
+        self._refingerprinted: set[str] = set()
+        self._refused: dict[str, int] = {}
+        self._left = self._settings.limit
+        self.budget = Budget(self._settings.max_cost, sum(tally.cost for tally in run.tallies().values()))
+        self._waiting_for_money: list[Lane] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._error: BaseException | None = None
+        self.summary = Summary()
+
+    def _provider(self, participant: Participant, environ: Mapping[str, str]) -> Provider:
+        endpoint = (participant.provider, participant.api_base, participant.api_key_env)
+        if endpoint not in self._providers:
+            self._providers[endpoint] = provider_for(participant, environ)
+        return self._providers[endpoint]
+
+    @property
+    def in_flight(self) -> int:
+        """Calls sent whose answers are not stored yet."""
+        return sum(lane.in_flight.now for lane in self._lanes)
+
+    async def run(self) -> Summary:
+        """Run the plan to its end, or until it is stopped; what is asked of it again later, it skips.
+
+        Raises
+        ------
+        StoreError
+            The disk failed. What was acknowledged before is safe.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._lanes = self._make_lanes()
+        self._fresh_run = self._run.is_empty
+        self._writer = Writer(self._run.database, on_trouble=self._trouble)
+        try:
+            await asyncio.gather(*(provider.aopen() for provider in self._providers.values()))
+            dispatchers = [self._loop.create_task(self._dispatch(lane)) for lane in self._lanes]
+            for dispatcher in dispatchers:
+                dispatcher.add_done_callback(self._ended)
+            await asyncio.gather(*dispatchers, return_exceptions=True)
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            await self._writer.aclose()
+            await asyncio.gather(*(provider.aclose() for provider in self._providers.values()), return_exceptions=True)
+        if isinstance(self._error, BudgetReachedError):
+            self.summary.budget_reached = True
+        elif self._error is not None:
+            raise self._error
+        return self.summary
+
+    def stop(self) -> None:
+        """Start nothing new and let what is in flight be answered and stored; a second call gives that up too."""
+        if self.summary.interrupted:
+            for task in self._tasks:
+                task.cancel()
+        self.summary.interrupted = True
+        self._halt()
+
+    def _halt(self) -> None:
+        self._halted = True
+        for sleeper in list(self._sleepers):
+            sleeper.cancel()
+        for lane in self._lanes:
+            for turn, _ in lane.returning:
+                turn.cancel()
+            lane.wake.set()
+
+    _halted = False
+
+    def _make_lanes(self) -> list[Lane]:
+        caps: dict[str, Caps] = {}
+        lanes = []
+        for participants in self._plan.lanes().values():
+            name = participants[0].provider
+            if name not in caps:
+                given = self._settings.caps.get(name, ProviderCaps())
+                caps[name] = Caps(given.concurrency, Pacer(given.rpm), Pacer(given.tpm))
+            lanes.append(Lane(participants, caps[name]))
+        return lanes
+
+    def _trouble(self, line: str) -> None:
+        self._loop.call_soon_threadsafe(self._tell, Notice(line))
+
+    # Choosing what starts next
+
+    async def _dispatch(self, lane: Lane) -> None:
+        pending = self._pending(lane)
+        ahead: tuple[Trial, Outcome] | None = None
+        exhausted = False
+        while not self._halted:
+            lane.wake.clear()
+            while lane.returning and lane.returning[0][0].done():  # cancelled while it waited
+                lane.returning.popleft()
+            if not lane.returning and ahead is None and not exhausted and lane.resting < lane.in_flight.most:
+                ahead = next(pending, None)
+                exhausted = ahead is None
+            if lane.returning:
+                trial = lane.returning[0][1]
+            elif ahead is not None:
+                trial = ahead[0]
+                if trial.participant.name in self.summary.stopped:
+                    ahead = None
+                    continue
+            elif exhausted and lane.active == 0:
+                lane.caps.pass_on()
+                return
+            else:
+                lane.caps.pass_on()
+                await lane.wake.wait()
+                continue
+            worst = self._worst(trial)
+            if not await self._may_start(lane, worst):
+                continue
+            self.budget.reserve(worst)
+            lane.take(self._loop.time(), tokens_in(trial.prompt) + lane.tokens_out)
+            if lane.returning:
+                lane.returning.popleft()[0].set_result(None)
+            elif ahead is not None:
+                self._begin(lane, *ahead)
+                ahead = None
+
+    def _worst(self, trial: Trial) -> float:
+        return 0.0 if self.budget.limit is None else worst_cost(trial.participant, trial.prompt)
+
+    async def _may_start(self, lane: Lane, worst: float) -> bool:
+        """Whether a call may start this moment; if not, returns when that may have changed."""
+        if not lane.in_flight.full and lane.caps.full:
+            lane.caps.waiting[lane] = None
+            await lane.wake.wait()
+            return False
+        if lane.in_flight.full:
+            lane.caps.pass_on()
+            await lane.wake.wait()
+            return False
+        if (delay := lane.delay(self._loop.time())) > 0:
+            lane.caps.pass_on()
+            timer = self._loop.call_later(delay, lane.wake.set)
+            await lane.wake.wait()
+            timer.cancel()
+            return False
+        if not self.budget.allows(worst):
+            if self.in_flight == 0:  # nothing is set aside that could come free
+                self._error = BudgetReachedError("the budget leaves no room for the worst case of another call")
+                self._halt()
+                return False
+            self._waiting_for_money.append(lane)
+            await lane.wake.wait()
+            return False
+        return True
+
+    def _release(self, lane: Lane) -> None:
+        lane.release()
+        while self._waiting_for_money:
+            self._waiting_for_money.pop().wake.set()
+
+    def _pending(self, lane: Lane) -> Iterator[tuple[Trial, Outcome]]:
+        """The lane's trials that have no outcome yet, with what is stored of them."""
+        walk = self._plan.walk(lane.participants, self._renderer)
+        fresh = Outcome()
+        while chunk := list(islice(walk, _CHUNK)):
+            known = {} if self._fresh_run else self._run.outcomes([trial.key for trial in chunk])
+            for trial in chunk:
+                before = known.get(trial.key, fresh)
+                if before.settled or before.rejected > self._plan.reasks:
+                    continue
+                if trial.participant.name in self.summary.stopped:
+                    continue
+                if self._left is not None:
+                    if self._left <= 0:
+                        return
+                    self._left -= 1
+                yield trial, before
+
+    def _begin(self, lane: Lane, trial: Trial, before: Outcome) -> None:
+        lane.active += 1
+        self.summary.begun += 1
+        task = self._loop.create_task(self._trial(lane, trial, before))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and self._error is None:
+            self._error = error
+            self._halt()
+
+    # One trial
+
+    async def _trial(self, lane: Lane, trial: Trial, before: Outcome) -> None:
+        """Ask until there is a valid answer, or none is to be had. Holds a slot when it begins."""
+        n, rejected = before.attempts + 1, before.rejected
+        try:
+            while await self._attempt(lane, trial, n, last=rejected >= self._plan.reasks):
+                n += 1
+                rejected += 1
+                lane.resting += 1
+                try:
+                    await self._permit(lane, trial)
+                finally:
+                    lane.resting -= 1
+        finally:
+            lane.active -= 1
+            lane.wake.set()
+
+    async def _attempt(self, lane: Lane, trial: Trial, n: int, *, last: bool) -> bool:
+        """Make one call and store what came of it; True where the trial is to be asked again."""
+        participant = trial.participant
+        request = Request(participant, trial.prompt, trial.seed(n))
+        started = self._loop.time()
+        try:
+            response = await self._call(lane, trial, request)
+        except ProviderError as error:
+            attempt = failed_row(trial, n, request, self._bodies[participant.id][0], error)
+            await self._store(trial, attempt)
+            self.summary.failed += 1
+            self._given_up(participant, error)
+            self._tell(Stored(participant, "failed", error.kind, None, again=False))
+            return False
+        latency = self._loop.time() - started
+        worst = self._worst(trial)
+        cost = cost_of(participant, response.usage)
+        try:
+            lane.answered(response.headers, latency, response.usage.tokens_out)
+            drifted = self._drifted(participant, response)
+            rejection = self._check(participant, response)
+            reason = rejection.reason if rejection else None
+            status: AttemptStatus = "drift" if drifted else "rejected" if reason else "valid"
+            body = self._bodies[participant.id][0]
+            attempt = answered_row(trial, n, request, body, response, status, reason, latency)
+            await self._store(trial, attempt)
+        finally:
+            self.budget.settle(worst, worst if cost is None else cost)
+            self._release(lane)
+        self._answered.add(participant.id)
+        again = status == "rejected" and not last
+        self._tell(Stored(participant, status, reason, cost, again))
+        return again
+
+    async def _call(self, lane: Lane, trial: Trial, request: Request) -> Response:
+        """Call, and call again where the failure may pass. Holds a slot when it begins and when it returns."""
+        try:
+            return await self._once(lane, trial, request)
+        except ProviderError as error:
+            if not may_pass(error):
+                raise
+            first: ProviderError | None = error
+
+        async def pause(error: ProviderError, seconds: float) -> None:
+            self._tell(Retrying(trial.participant, str(error), seconds))
+            await self._sleep(seconds)
+
+        lane.resting += 1
+        try:
+            async for attempt in retrying(self._settings.retry, pause):
+                with attempt:
+                    if first is not None:
+                        failed, first = first, None
+                        raise failed
+                    await self._permit(lane, trial)
+                    return await self._once(lane, trial, request)
+        finally:
+            lane.resting -= 1
+        raise AssertionError("the schedule ends by returning or raising")
+
+    async def _once(self, lane: Lane, trial: Trial, request: Request) -> Response:
+        """One call; gives its slot back where it fails."""
+        participant = trial.participant
+        try:
+            return await self._provider_of[participant.id].generate(request, timeout=participant.timeout_s)
+        except BaseException as error:
+            worst = self._worst(trial)
+            lost = not isinstance(error, ProviderError) or error.billable
+            self.budget.settle(worst, worst if lost else 0.0)
+            if isinstance(error, ProviderError):
+                now = self._loop.time()
+                if error.kind == "rate_limited":
+                    lane.overloaded(now, error.retry_after)
+                elif error.kind == "retryable":
+                    lane.faltered(now)
+            self._release(lane)
+            raise
+
+    async def _permit(self, lane: Lane, trial: Trial) -> None:
+        """Wait, without a slot, until the lane lets this trial be sent again; then hold one."""
+        if self._halted:
+            raise asyncio.CancelledError
+        turn: asyncio.Future[None] = self._loop.create_future()
+        lane.returning.append((turn, trial))
+        lane.wake.set()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was given a slot in the same moment
+                self.budget.settle(self._worst(trial), 0.0)
+                self._release(lane)
+            raise
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, unless the run is halted."""
+        if self._halted:
+            raise asyncio.CancelledError
+        asleep = self._loop.create_future()
+        self._sleepers.add(asleep)
+        timer = self._loop.call_later(seconds, asleep.set_result, None)
+        try:
+            await asleep
+        finally:
+            timer.cancel()
+            self._sleepers.discard(asleep)
+
+    # What came of it
+
+    def _check(self, participant: Participant, response: Response) -> Rejection | None:
+        try:
+            return self._reader.check(response)
+        except Exception as error:  # whatever a reader stumbles over, the answer is paid for and must be stored
+            self._tell(Notice(f"the reader failed on an answer of {participant.name}: {type(error).__name__}"))
+            return Rejection("schema", f"the reader failed: {type(error).__name__}")
+
+    def _drifted(self, participant: Participant, response: Response) -> bool:
+        """Whether another model answers than the one that gave the run's first answers."""
+        if response.served_model is None:
+            return False
+        model, fingerprint = self._served.setdefault(participant.id, (response.served_model, response.fingerprint))
+        if response.fingerprint != fingerprint and participant.id not in self._refingerprinted:
+            self._refingerprinted.add(participant.id)
+            self._tell(Notice(f"{participant.name}: the server's fingerprint changed during the run; it is stored"))
+        if response.served_model == model or self._settings.allow_drift:
+            return False
+        self._stop(
+            participant,
+            f"{response.served_model!r} answers now, the run began with {model!r}; what it answered is kept apart. "
+            "`partynli resume --allow-drift` takes both",
+        )
+        return True
+
+    def _given_up(self, participant: Participant, error: ProviderError) -> None:
+        if error.kind == "fatal_participant":
+            self._stop(participant, str(error))
+        elif error.kind == "bad_request":
+            self._refused[participant.id] = self._refused.get(participant.id, 0) + 1
+            if self._refused[participant.id] >= _HOPELESS and participant.id not in self._answered:
+                self._stop(participant, str(error))
+
+    def _stop(self, participant: Participant, why: str) -> None:
+        if participant.name not in self.summary.stopped:
+            self.summary.stopped[participant.name] = why
+            self._tell(Stopped(participant, why))
+
+    async def _store(self, trial: Trial, attempt: Attempt) -> None:
+        """Store one attempt; returns once it is on disk."""
+        bodies = []
+        prompt = trial.prompt.hash
+        if prompt not in self._recent_prompts:
+            self._recent_prompts[prompt] = None
+            if len(self._recent_prompts) > _RECENT:
+                del self._recent_prompts[next(iter(self._recent_prompts))]
+            bodies.append((prompt, trial.prompt.json))
+        if (body := self._bodies[trial.participant.id]) in self._new_bodies:
+            self._new_bodies.discard(body)
+            bodies.append(body)
+        await self._writer.put(attempt, tuple(bodies))
+        self.summary.stored += 1
+
+
+async def run_plan(plan: Plan, run: Run, environ: Mapping[str, str], settings: Settings | None = None) -> Summary:
+    """Ask everything of a plan that the run does not hold yet, and store the answers."""
+    return await Engine(plan, run, environ, settings).run()

@@ -1,0 +1,154 @@
+"""A lane: the queue, the pace and the in-flight limit that all participants of one model at one provider share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from partynli.records import Participant, Trial
+from partynli.sampling.limits import InFlight, Pacer, told_limits
+
+DEFAULT_IN_FLIGHT = 64
+"""Most calls in flight in a lane whose provider sets no `concurrency`."""
+_ENOUGH = 3
+"""Answers from which an accepted rate is worth something."""
+_LISTEN = 5
+"""Answers of a lane whose headers are read for limits."""
+
+
+@dataclass(slots=True)
+class Caps:
+    """What one provider allows all its lanes together."""
+
+    most: int | None
+    requests: Pacer
+    tokens: Pacer
+    now: int = 0
+    """Calls in flight."""
+    waiting: dict[Lane, None] = field(default_factory=dict)
+    """Lanes that wait for a slot, the longest waiting first."""
+
+    @property
+    def full(self) -> bool:
+        """Whether no further call may start."""
+        return self.most is not None and self.now >= self.most
+
+    def pass_on(self) -> None:
+        """Wake the lane that has waited longest, where there is a slot that nobody else takes."""
+        if self.waiting and not self.full:
+            lane = next(iter(self.waiting))
+            del self.waiting[lane]
+            lane.wake.set()
+
+
+class Lane:
+    """State of one lane; `partynli.sampling.engine` moves it.
+
+    Parameters
+    ----------
+    participants
+        All participants of the lane.
+    caps
+        The provider's caps.
+    """
+
+    def __init__(self, participants: Sequence[Participant], caps: Caps) -> None:
+        self.participants = participants
+        self.caps = caps
+        rpm = _strictest(one.rpm for one in participants)
+        most = int(_strictest(one.concurrency for one in participants) or caps.most or DEFAULT_IN_FLIGHT)
+        self.requests = Pacer(rpm)
+        self.tokens = Pacer(_strictest(one.tpm for one in participants))
+        known = rpm is not None or caps.requests.per_minute is not None or participants[0].synthetic
+        # where no limit is known, one call goes ahead and its answer's headers tell
+        self.in_flight = InFlight(most, start=8 if known else 1)
+        self.gate = 0.0
+        """Nothing starts before this time (of the event loop)."""
+        self.wake = asyncio.Event()
+        self.returning: deque[tuple[asyncio.Future[None], Trial]] = deque()
+        """Trials that wait to be sent again; they go before fresh ones."""
+        self.active = 0
+        """Trials begun and not ended, those that wait included."""
+        self.resting = 0
+        """Trials that wait to be sent again, asleep or in `returning`."""
+        self.tokens_out = 300.0
+        """Mean output tokens of an answer, for the token rate."""
+        self.latency = 1.0
+        self._given = rpm is not None
+        self._heard = 0
+        self._setbacks = 0
+        self._accepted = 0
+        self._since = 0.0
+
+    def delay(self, now: float) -> float:
+        """Seconds until the lane's gate and all paces let a call start; 0 or less where one may start now."""
+        caps = self.caps
+        return max(
+            self.gate - now,
+            self.requests.delay(now),
+            self.tokens.delay(now),
+            caps.requests.delay(now),
+            caps.tokens.delay(now),
+        )
+
+    def take(self, now: float, tokens: float) -> None:
+        """Start one call."""
+        self.in_flight.now += 1
+        self.caps.now += 1
+        self._since = self._since or now
+        self.requests.take(now)
+        self.tokens.take(now, tokens)
+        self.caps.requests.take(now)
+        self.caps.tokens.take(now, tokens)
+
+    def release(self) -> None:
+        """End one call: its answer is stored, or there is none."""
+        self.in_flight.now -= 1
+        self.caps.now -= 1
+        self.wake.set()
+        self.caps.pass_on()
+
+    def answered(self, headers: Mapping[str, str], latency: float, tokens_out: int | None) -> None:
+        """An answer came: the limits may widen, and its headers may tell them."""
+        self.in_flight.went_well()
+        self._accepted += 1
+        self._setbacks = 0
+        self.latency += 0.1 * (latency - self.latency)
+        if tokens_out is not None:
+            self.tokens_out += 0.1 * (tokens_out - self.tokens_out)
+        if self._heard < _LISTEN:
+            self._listen(headers)
+        elif not self._given and self.requests.per_minute:
+            self.requests.per_minute *= 1.01  # a learned pace creeps up to where the limit really is
+
+    def _listen(self, headers: Mapping[str, str]) -> None:
+        self._heard += 1
+        told = told_limits(headers)
+        if told.requests and not self._given:
+            self.requests.per_minute = told.requests
+            self._given = True
+        if told.tokens and self.tokens.per_minute is None:
+            self.tokens.per_minute = told.tokens
+
+    def overloaded(self, now: float, retry_after: float | None) -> None:
+        """The server asked to slow down (429): close the gate, send fewer, and learn the pace where none is known."""
+        if now >= self.gate:  # calls that were under way when the gate closed say nothing new
+            self._setbacks += 1
+            if not self._given and now > self._since:
+                seen = self._accepted / (now - self._since) if self._accepted >= _ENOUGH else 1.0 / self.latency
+                self.requests.per_minute = max(1.0, 0.8 * min(self.requests.per_minute or 1e9, 60.0 * seen))
+                self._accepted, self._since = 0, now
+            self.in_flight.went_badly(now, self.latency)
+        pause = retry_after if retry_after is not None else min(60.0, 0.5 * 2.0**self._setbacks)
+        self.gate = max(self.gate, now + pause)
+
+    def faltered(self, now: float) -> None:
+        """The server failed in another way: send fewer at once."""
+        self.in_flight.went_badly(now, self.latency)
+
+
+def _strictest(limits: Iterable[float | None]) -> float | None:
+    given = [limit for limit in limits if limit is not None]
+    return min(given) if given else None

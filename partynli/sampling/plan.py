@@ -1,0 +1,79 @@
+"""What will be asked, of whom, how often: pure and lazy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from partynli.hashing import content_hash
+from partynli.prompts import Renderer
+from partynli.records import Item, Participant, Task, Trial
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Participants x items x trials, made one trial at a time when they are asked for."""
+
+    task: Task
+    participants: tuple[Participant, ...]
+    trials: Mapping[str, int]
+    """Trials of each participant, by its id."""
+    items: Iterable[Item]
+    """May be gone through many times; need not be in memory."""
+    n_items: int
+    groups: Mapping[str, tuple[str, ...]]
+    """Participant ids by name of the mix or experiment that asked for them."""
+    item_source: str
+    """Name of the dataset or path of the file."""
+    reasks: int = 2
+    """How often an answer that cannot be read is asked for again."""
+
+    def __len__(self) -> int:
+        return self.n_items * sum(self.trials[one.id] for one in self.participants)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any participant is a simulation."""
+        return any(one.synthetic for one in self.participants)
+
+    def lanes(self) -> dict[tuple[str, str, str], tuple[Participant, ...]]:
+        """Participants by lane: those of one provider and model wait in one queue."""
+        lanes: dict[tuple[str, str, str], tuple[Participant, ...]] = {}
+        for participant in self.participants:
+            lanes[participant.lane] = (*lanes.get(participant.lane, ()), participant)
+        return lanes
+
+    def walk(self, participants: Sequence[Participant], renderer: Renderer) -> Iterator[Trial]:
+        """The trials of some participants, round robin over trials, then items, then participants.
+
+        A run that is stopped half way has asked every participant nearly the same items equally often.
+        """
+        for number in range(1, 1 + max((self.trials[one.id] for one in participants), default=0)):
+            asked = [one for one in participants if number <= self.trials[one.id]]
+            for item in self.items:
+                prompt = renderer.render(item)
+                for participant in asked:
+                    yield Trial.make(participant, item, prompt, number)
+
+    def describe(self) -> dict[str, Any]:
+        """What makes this plan another than that one, as the manifest keeps it."""
+        return {
+            "task": self.task.name,
+            "prompts": self.task.hashes,
+            "reader": self.task.reader,
+            "participants": [one.id for one in self.participants],
+            "names": [one.name for one in self.participants],
+            "trials": [self.trials[one.id] for one in self.participants],
+            "items": self.item_source,
+            "items_hash": content_hash([[item.uid, dict(item.texts)] for item in self.items])
+            if self.n_items <= _HASHED_ITEMS
+            else None,
+            "n_items": self.n_items,
+            "groups": {name: list(members) for name, members in self.groups.items()},
+            "reasks": self.reasks,
+        }
+
+
+_HASHED_ITEMS = 100_000
+"""Beyond this many items the manifest keeps their number only; every trial's key still holds its prompt's hash."""
