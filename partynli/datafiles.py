@@ -19,6 +19,12 @@ def find_task(name: str, given: Path | None = None) -> Path:
     return _find(f"prompts/{name}", None if given is None else given / name)
 
 
+def shipped() -> list[Path]:
+    """The registry and the prompts folder that came with partynli."""
+    root = _PACKAGE / "_data" if (_PACKAGE / "_data").exists() else _PACKAGE.parent
+    return [root / "registry.yaml", root / "prompts"]
+
+
 def _find(name: str, given: Path | None) -> Path:
     if given is not None:
         if not given.exists():

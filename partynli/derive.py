@@ -17,6 +17,9 @@ from partynli.providers.base import read_completion
 from partynli.records import Judgment, Rejection, Response, Task
 from partynli.store import Attempt, AttemptStatus, JudgmentRow, Run, storable
 
+Texts = Mapping[str, Mapping[str, str]]
+"""Texts of the items, by uid and field."""
+
 
 def derive_judgments(run: Run, task: Task) -> int:
     """Bring a run's table `judgment` up to its attempts and to the current reader; returns how many attempts it read.
@@ -47,7 +50,7 @@ def derive_judgments(run: Run, task: Task) -> int:
     return read
 
 
-def judgment_row(attempt: Attempt, reader: Reader, version: str, texts: Mapping[str, Mapping[str, str]]) -> JudgmentRow:
+def judgment_row(attempt: Attempt, reader: Reader, version: str, texts: Texts) -> JudgmentRow:
     """Where a trial stands by one of its attempts."""
     reading = read_attempt(attempt, reader, texts)
     stands = (attempt.trial_key, attempt.participant, attempt.item, attempt.trial)
@@ -66,7 +69,7 @@ def judgment_row(attempt: Attempt, reader: Reader, version: str, texts: Mapping[
     )
 
 
-def read_attempt(attempt: Attempt, reader: Reader, texts: Mapping[str, Mapping[str, str]]) -> Judgment | Rejection | None:
+def read_attempt(attempt: Attempt, reader: Reader, texts: Texts) -> Judgment | Rejection | None:
     """What a stored answer says under this reader; None where there was no answer."""
     if attempt.status == "failed" or attempt.response is None:
         return None

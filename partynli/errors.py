@@ -17,6 +17,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Literal
 
 ErrorKind = Literal["retryable", "rate_limited", "fatal_participant", "bad_request"]
@@ -107,3 +109,19 @@ class ProviderError(PartyNLIError):
         self.status = status
         self.raw = raw
         self.billable = billable
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], source: str = "") -> str:
+    """One line about an unknown name, with the nearest known ones.
+
+    >>> unknown_name("dataset", "livenly", ["demo", "livenli"])
+    "unknown dataset 'livenly'; did you mean livenli?"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = f"known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else "there is none"
+    shown = repr(name) if len(repr(name)) <= 80 else repr(name)[:77] + "..."
+    return f"unknown {kind} {shown}{f' in {source}' if source else ''}; {hint}"

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from partynli.datafiles import find_task
 from partynli.errors import ItemsError, RegistryError
 from partynli.records import Item, Prompt, Task
+from partynli.yamlfile import load_yaml
 
 
 class _TaskFile(BaseModel):
@@ -47,7 +47,7 @@ def load_task(name: str = "livenli", prompts: Path | None = None) -> Task:
     folder = find_task(name, prompts)
     task_file = folder / "task.yaml"
     try:
-        loaded: Any = yaml.safe_load(task_file.read_text("utf-8"))
+        loaded: Any = load_yaml(task_file.read_text("utf-8"))
         shape = _TaskFile.model_validate(loaded)
         system, user = ((folder / f"{part}.txt").read_text("utf-8") for part in ("system", "user"))
     except FileNotFoundError as error:
@@ -59,9 +59,7 @@ def load_task(name: str = "livenli", prompts: Path | None = None) -> Task:
         where = ".".join(map(str, first["loc"])) or "the file"
         message = first["msg"].partition(" or instance of")[0]
         raise RegistryError(" ".join(f"{task_file}: {where}: {message}".split())) from None
-    except RecursionError:
-        raise RegistryError(f"task {name!r} in {folder} cannot be read: nested too deeply") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date such as 2025-13-01
+    except (OSError, ValueError) as error:
         raise RegistryError(f"task {name!r} in {folder} cannot be read: {' '.join(str(error).split())}") from None
     if len(set(shape.labels)) < len(shape.labels) or any(not label or "-" in label for label in shape.labels):
         raise RegistryError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from partynli.datafiles import find_registry
-from partynli.errors import RegistryError
+from partynli.errors import RegistryError, unknown_name
 from partynli.hashing import text_hash
+from partynli.prices import fallback_price
 from partynli.records import Participant, Price, Route
+from partynli.yamlfile import load_yaml
 
 _MONTH_OR_DAY = r"^\d{4}-\d{2}(-\d{2})?$"
 Params = dict[str, Any]
@@ -193,13 +193,13 @@ class Registry:
     def participant(self, name: str) -> Participant:
         """Look a participant up by name."""
         if name not in self.participants:
-            raise RegistryError(unknown("participant", name, self.participants, self.source))
+            raise RegistryError(unknown_name("participant", name, self.participants, self.source))
         return self.participants[name]
 
     def mix(self, name: str) -> tuple[Participant, ...]:
         """The participants of a mix, in its order."""
         if name not in self.mixes:
-            raise RegistryError(unknown("mix", name, self.mixes, self.source))
+            raise RegistryError(unknown_name("mix", name, self.mixes, self.source))
         return tuple(self.participants[member] for member in self.mixes[name])
 
     def _resolve_mixes(self) -> dict[str, tuple[str, ...]]:
@@ -221,7 +221,8 @@ class Registry:
     def _resolve(self, name: str) -> Participant:
         entry = self._file.participants[name]
         provider = self._file.providers[entry.provider]
-        price = entry.price and Price(**entry.price.model_dump())
+        free = provider.route in ("vllm", "simulated")
+        price = Price(**entry.price.model_dump()) if entry.price else None if free else fallback_price(entry.model)
         return Participant(
             name=name,
             route=provider.route,
@@ -236,7 +237,7 @@ class Registry:
             family=entry.family,
             api_base=entry.api_base or provider.api_base,
             api_key_env=entry.api_key_env or provider.api_key_env,
-            price=price or (Price(0, 0, "always") if provider.route in ("vllm", "simulated") else None),
+            price=price or (Price(0, 0, "always") if free else None),
             max_output_tokens=entry.max_output_tokens,
             rpm=entry.rpm,
             tpm=entry.tpm,
@@ -264,7 +265,7 @@ class Registry:
     def _known(self, where: str, kind: str, names: list[str], known: Mapping[str, object]) -> None:
         for name in names:
             if name not in known:
-                raise RegistryError(f"{where}: {unknown(kind, name, known, self.source)}")
+                raise RegistryError(f"{where}: {unknown_name(kind, name, known, self.source)}")
         if doubles := {name for name in names if names.count(name) > 1}:
             raise RegistryError(f"{self.source}: {where} names {', '.join(sorted(doubles))} more than once")
 
@@ -330,33 +331,10 @@ def load_registry(path: Path | None = None) -> tuple[Registry, Path, str]:
     found = find_registry(path)
     try:
         text = found.read_text("utf-8")
-        content = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader that takes even less
-    except RecursionError:
-        raise RegistryError(f"{found} cannot be read: nested too deeply") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date such as 2025-13-01
+        content = load_yaml(text)
+    except (OSError, ValueError) as error:
         raise RegistryError(f"{found} cannot be read: {_shortened(' '.join(str(error).split()), 300)}") from None
     return Registry(content, str(found)), found, text_hash(text)
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Refuses what YAML would do in silence: keep the last of two equal keys, multiply a text by aliases of aliases."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in types-PyYAML
-            raise yaml.composer.ComposerError(
-                None, None, f"*{event.anchor} is an alias; write the value out", event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is named twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def _unfit(value: Any, place: tuple[str, ...], *, within_params: bool) -> str | None:
@@ -406,17 +384,6 @@ def _shortened(text: str, most: int = 80) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def unknown(kind: str, name: str, known: Iterable[str], source: str = "") -> str:
-    """One line about an unknown name, with the nearest known ones."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    if near:
-        hint = f"did you mean {' or '.join(near)}?"
-    else:
-        hint = f"known: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else "there is none"
-    return f"unknown {kind} {_shortened(repr(name))}{f' in {source}' if source else ''}; {hint}"
-
-
 def _explain(error: ValidationError, source: str) -> str:
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in first["loc"] if part != "[key]"]
@@ -424,7 +391,7 @@ def _explain(error: ValidationError, source: str) -> str:
         del place[2:3]  # pydantic's name for the list or the union that was tried
     where = ".".join(place) or "the file"
     if first["type"] == "extra_forbidden":
-        return f"{source}: {where}: {unknown('key', place[-1], _keys_at(place))}"
+        return f"{source}: {where}: {unknown_name('key', place[-1], _keys_at(place))}"
     if "[key]" in first["loc"]:
         return f"{source}: {where}: names are made of letters, digits and . _ : + - and begin with a letter or digit"
     if place[-1:] == ["api_key_env"]:  # who puts the key itself there must not see it in a log

@@ -17,6 +17,9 @@ class Provider(Protocol):
     async def aopen(self) -> None:
         """Get ready; called once, before the first call."""
 
+    async def reach(self) -> None:
+        """Check that something answers, without asking a model; raises `ProviderError` where nothing does."""
+
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; raises nothing but `ProviderError`. `timeout` is in seconds."""
         ...

@@ -67,6 +67,9 @@ class LiteLLMProvider:
     async def aopen(self) -> None:
         """Nothing to do: litellm opens its clients when they are needed."""
 
+    async def reach(self) -> None:
+        """Nothing to do: litellm knows the addresses."""
+
     async def aclose(self) -> None:
         """Close litellm's clients."""
         await litellm.close_litellm_async_clients()

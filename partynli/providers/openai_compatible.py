@@ -13,6 +13,8 @@ from partynli.hashing import canonical_json
 from partynli.providers.base import POLICY_CODES, error_code, failure, read_completion, redact, refusal
 from partynli.records import Participant, Request, Response
 
+_REACH_S = 15.0
+
 
 class OpenAICompatibleProvider:
     """Calls ``{api_base}/chat/completions``.
@@ -50,13 +52,26 @@ class OpenAICompatibleProvider:
             headers["Authorization"] = f"Bearer {self._key}"
         # the engine limits calls in flight, lane by lane; a second limit here would hide waiting in the connector
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-        self._session = aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=True)
+        self._session = aiohttp.ClientSession(connector=connector, headers=headers, trust_env=True)
 
     async def aclose(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def reach(self) -> None:
+        """Check that an HTTP server answers at the address; what it answers does not matter."""
+        if self._session is None:
+            await self.aopen()
+        assert self._session is not None
+        url = self._url.removesuffix("/chat/completions") + "/models"
+        try:
+            async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=_REACH_S)):
+                return
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
+            raise ProviderError(f"nothing answers at {url}: {text}", "retryable") from None
 
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; `timeout` bounds all of it, in seconds."""

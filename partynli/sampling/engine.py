@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from partynli.errors import BudgetReachedError, ProviderError
+from partynli.errors import BudgetReachedError, InputError, ProviderError
 from partynli.judgments import reader_for
 from partynli.prompts import Renderer
 from partynli.providers import Provider, provider_for
@@ -56,7 +56,8 @@ class Engine:
         self._renderer = Renderer(plan.task)
         self._reader, _ = reader_for(plan.task)
         self._providers: dict[tuple[str, str | None, str | None], Provider] = {}
-        self._provider_of = {one.id: self._provider(one, environ) for one in plan.participants}
+        asked = [one for one in plan.participants if one.name not in self._settings.skip]
+        self._provider_of = {one.id: self._provider(one, environ) for one in asked}
         self._bodies = {one.id: request_body(one) for one in plan.participants}
         self._new_bodies = set(self._bodies.values())
         self._recent_prompts: dict[str, None] = {}
@@ -70,7 +71,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sleepers: set[asyncio.Future[None]] = set()
         self._error: BaseException | None = None
-        self.summary = Summary()
+        self.summary = Summary(stopped=dict(self._settings.skip))
 
     def _provider(self, participant: Participant, environ: Mapping[str, str]) -> Provider:
         endpoint = (participant.provider, participant.api_base, participant.api_key_env)
@@ -88,6 +89,8 @@ class Engine:
 
         Raises
         ------
+        InputError
+            Nothing answers at a provider's address.
         StoreError
             The disk failed. What was acknowledged before is safe.
         """
@@ -96,7 +99,7 @@ class Engine:
         self._fresh_run = self._run.is_empty
         self._writer = Writer(self._run.database, on_trouble=self._trouble)
         try:
-            await asyncio.gather(*(provider.aopen() for provider in self._providers.values()))
+            await asyncio.gather(*map(_open, self._providers.values()))
             dispatchers = [self._loop.create_task(self._dispatch(lane)) for lane in self._lanes]
             for dispatcher in dispatchers:
                 dispatcher.add_done_callback(self._ended)
@@ -333,6 +336,7 @@ class Engine:
     async def _once(self, lane: Lane, trial: Trial, request: Request) -> Response:
         """One call; gives its slot back where it fails."""
         participant = trial.participant
+        lane.sent(self._loop.time())
         try:
             return await self._provider_of[participant.id].generate(request, timeout=participant.timeout_s)
         except BaseException as error:
@@ -389,7 +393,12 @@ class Engine:
         """Whether another model answers than the one that gave the run's first answers."""
         if response.served_model is None:
             return False
-        model, fingerprint = self._served.setdefault(participant.id, (response.served_model, response.fingerprint))
+        if participant.id not in self._served:
+            self._served[participant.id] = (response.served_model, response.fingerprint)
+            if not _same_model(participant.model, response.served_model):
+                asked, answers = participant.model, response.served_model
+                self._tell(Notice(f"{participant.name}: asked for {asked}, answered by {answers}"))
+        model, fingerprint = self._served[participant.id]
         if response.fingerprint != fingerprint and participant.id not in self._refingerprinted:
             self._refingerprinted.add(participant.id)
             self._tell(Notice(f"{participant.name}: the server's fingerprint changed during the run; it is stored"))
@@ -429,6 +438,21 @@ class Engine:
             bodies.append(body)
         await self._writer.put(attempt, tuple(bodies))
         self.summary.stored += 1
+
+
+async def _open(provider: Provider) -> None:
+    """Open a provider and see that something answers there: before anything is sent, and before any pace is kept."""
+    await provider.aopen()
+    try:
+        await provider.reach()
+    except ProviderError as error:
+        raise InputError(f"{error}; nothing was sent. Start the server, or mend api_base in the registry") from None
+
+
+def _same_model(asked: str, served: str) -> bool:
+    """Whether one name is the other with a provider's prefix or a date: a hint for people, not a verdict."""
+    names = [name.rpartition("/")[2].removesuffix("-latest").lower() for name in (asked, served)]
+    return names[0] in names[1] or names[1] in names[0]
 
 
 async def run_plan(plan: Plan, run: Run, environ: Mapping[str, str], settings: Settings | None = None) -> Summary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,8 +63,8 @@ class Lane:
         self.requests = Pacer(rpm)
         self.tokens = Pacer(_strictest(one.tpm for one in participants))
         known = rpm is not None or caps.requests.per_minute is not None or participants[0].synthetic
-        # where no limit is known, one call goes ahead and its answer's headers tell
-        self.in_flight = InFlight(most, start=8 if known else 1)
+        # a known pace needs no careful start; where none is known, one call goes ahead and its answer's headers tell
+        self.in_flight = InFlight(most, start=most if known else 1)
         self.gate = 0.0
         """Nothing starts before this time (of the event loop)."""
         self.wake = asyncio.Event()
@@ -103,6 +104,11 @@ class Lane:
         self.caps.requests.take(now)
         self.caps.tokens.take(now, tokens)
 
+    def sent(self, now: float) -> None:
+        """The call that started last leaves only now."""
+        self.requests.sent(now)
+        self.caps.requests.sent(now)
+
     def release(self) -> None:
         """End one call: its answer is stored, or there is none."""
         self.in_flight.now -= 1
@@ -129,6 +135,7 @@ class Lane:
         if told.requests and not self._given:
             self.requests.per_minute = told.requests
             self._given = True
+            self.in_flight.limit = float(self.in_flight.most)
         if told.tokens and self.tokens.per_minute is None:
             self.tokens.per_minute = told.tokens
 
@@ -136,13 +143,16 @@ class Lane:
         """The server asked to slow down (429): close the gate, send fewer, and learn the pace where none is known."""
         if now >= self.gate:  # calls that were under way when the gate closed say nothing new
             self._setbacks += 1
-            if not self._given and now > self._since:
+            if self._given:
+                self.requests.widen()
+            elif now > self._since:
                 seen = self._accepted / (now - self._since) if self._accepted >= _ENOUGH else 1.0 / self.latency
                 self.requests.per_minute = max(1.0, 0.8 * min(self.requests.per_minute or 1e9, 60.0 * seen))
                 self._accepted, self._since = 0, now
             self.in_flight.went_badly(now, self.latency)
         pause = retry_after if retry_after is not None else min(60.0, 0.5 * 2.0**self._setbacks)
-        self.gate = max(self.gate, now + pause)
+        # lanes that were closed together must not open together: the rush would close them again
+        self.gate = max(self.gate, now + pause * random.uniform(1.0, 1.1))
 
     def faltered(self, now: float) -> None:
         """The server failed in another way: send fewer at once."""

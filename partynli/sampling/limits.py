@@ -9,6 +9,8 @@ from dataclasses import dataclass
 MARGIN = 0.985
 """Share of a limit that is used: exactly at the limit, jitter on the way breaks it again and again."""
 
+_CONNECT_S = 0.05
+
 
 class Pacer:
     """Spaces starts evenly; time that went by unused is not caught up with.
@@ -38,6 +40,12 @@ class Pacer:
     def per_minute(self, value: float | None) -> None:
         self._per_minute = value
         self._interval = 60.0 / (value * MARGIN) if value else 0.0
+        self._cold = True
+
+    def widen(self) -> None:
+        """Keep a little more distance: jitter on the way made two calls arrive closer than they were sent."""
+        if self._per_minute:
+            self._interval = min(self._interval + 0.001, 1.05 * 60.0 / (self._per_minute * MARGIN))
 
     def delay(self, now: float) -> float:
         """Seconds until the next start is due; 0 or less where it may start now."""
@@ -46,7 +54,14 @@ class Pacer:
     def take(self, now: float, amount: float = 1.0) -> None:
         """Start one call, or one that takes `amount` tokens."""
         if self._interval:
-            self._next = max(now, self._next) + self._interval * amount
+            # the first call is late, since it must connect first; the second must not come too early for that
+            late = _CONNECT_S if self._cold else 0.0
+            self._next = max(now, self._next) + self._interval * amount + late
+            self._cold = False
+
+    def sent(self, now: float) -> None:
+        """The call that started last leaves only now; the next one keeps its distance from this moment."""
+        self._next = max(self._next, now + self._interval)
 
 
 class InFlight:

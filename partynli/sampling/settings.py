@@ -27,6 +27,8 @@ class Settings:
     """Dollars, what the run has spent before included."""
     allow_drift: bool = False
     """Take the answers of a model that changed during the run."""
+    skip: Mapping[str, str] = field(default_factory=dict)
+    """Participants that are not asked now, by name, and why; `partynli resume` asks them later."""
     limit: int | None = None
     """Most trials to begin."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from partynli.errors import InputError, RegistryError
+from partynli.errors import InputError, RegistryError, unknown_name
 from partynli.records import Participant
-from partynli.registry import Registry, ValuesExperiment, unknown, vary
+from partynli.registry import Registry, ValuesExperiment, vary
 
 EXPERIMENTS = ("single", "temperature", "top_p", "grid", "size")
 
@@ -49,7 +49,7 @@ def select(
     """
     for name in experiments:
         if name not in EXPERIMENTS:
-            raise RegistryError(unknown("experiment", name, EXPERIMENTS))
+            raise RegistryError(unknown_name("experiment", name, EXPERIMENTS))
     own = [name for name in experiments if name != "single"]
     if own and (mixes or participants):
         raise InputError(

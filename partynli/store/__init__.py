@@ -4,7 +4,7 @@ A run is a folder with ``run.sqlite`` (every attempt, raw), ``manifest.json`` (w
 ``lock``. Whatever else is wanted is computed from them, offline.
 """
 
-from partynli.store.database import is_remote, list_runs, runs_dir
+from partynli.store.database import held_by, is_remote, list_runs, runs_dir
 from partynli.store.rows import Attempt, AttemptStatus, JudgmentRow, Outcome, Tally, storable
 from partynli.store.run import Run, StoredItems
 from partynli.store.writer import Writer
@@ -18,6 +18,7 @@ __all__ = [
     "StoredItems",
     "Tally",
     "Writer",
+    "held_by",
     "is_remote",
     "list_runs",
     "runs_dir",

@@ -103,6 +103,19 @@ def hold(path: Path) -> Iterator[None]:
         yield
 
 
+def held_by(path: Path) -> str | None:
+    """Process id of the process that is sampling into a run, or None."""
+    try:
+        with (path / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return lock.read().strip() or "unknown"
+    except OSError:
+        return None
+    return None
+
+
 def _below(path: str, mount: str) -> bool:
     return path == mount or path.startswith(mount.rstrip("/") + "/")
 

@@ -85,24 +85,34 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What is stored of one participant."""
+    """What is stored of one participant. Trials that were begun are valid, invalid, drifted or open."""
 
-    trials: int = 0
+    begun: int = 0
     valid: int = 0
     """Trials with a valid answer."""
-    rejected: int = 0
-    """Attempts whose answer held no judgment."""
-    failed: int = 0
-    """Attempts without an answer."""
+    invalid: int = 0
+    """Trials whose every answer was rejected, asked as often as the plan allows."""
     drift: int = 0
-    """Answers of another model than the run's first ones."""
+    """Trials that another model answered than the run's first answers."""
+    open: int = 0
+    """Trials without an outcome: the call failed, or the run was stopped before asking again."""
     reasked: int = 0
-    """Trials that were asked more than once."""
+    """Trials that took more than one answer."""
+    rejected: int = 0
+    """Answers that held no judgment."""
+    failed: int = 0
+    """Calls that got no answer, retries included in one."""
     cost: float = 0.0
+    """Dollars for all answers whose cost is known."""
     unpriced: int = 0
     """Answers whose cost is unknown."""
     tokens_in: int = 0
     tokens_out: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Trials that `partynli resume` will not ask again."""
+        return self.valid + self.invalid + self.drift
 
 
 def storable(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,19 @@ from partynli.hashing import canonical_json
 from partynli.records import Item, Participant, Price
 from partynli.store.database import connect, hold, plain, transaction
 from partynli.store.rows import SCHEMA, VERSION, Attempt, AttemptStatus, JudgmentRow, Outcome, Tally
+
+_TALLIES = """
+SELECT participant, count(*), sum(valid), sum(NOT valid AND NOT drift AND rejected > ?1), sum(drift AND NOT valid),
+  sum(NOT valid AND NOT drift AND rejected <= ?1), sum(answers > 1), sum(rejected), sum(failed),
+  coalesce(sum(cost), 0.0), sum(unpriced), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0)
+FROM (
+  SELECT participant, max(status = 'valid') AS valid, max(status = 'drift') AS drift,
+    sum(status = 'rejected') AS rejected, sum(status = 'failed') AS failed, sum(status != 'failed') AS answers,
+    sum(cost) AS cost, sum(cost IS NULL AND status != 'failed') AS unpriced, sum(tokens_in) AS tokens_in,
+    sum(tokens_out) AS tokens_out
+  FROM attempt GROUP BY trial_key)
+GROUP BY participant
+"""
 
 
 class Run:
@@ -95,14 +108,28 @@ class Run:
 
     @classmethod
     @contextmanager
+    def begin(
+        cls,
+        path: Path,
+        manifest: Mapping[str, Any],
+        participants: Iterable[Participant],
+        items: Iterable[Item],
+        experiments: Mapping[str, Iterable[str]],
+    ) -> Iterator[Run]:
+        """Open a run to add attempts, laid out first where it is new, and refused where it was made by another plan."""
+        with hold(path):
+            if not (path / "manifest.json").exists():
+                cls.create(path, manifest, participants, items, experiments)
+            with closing(cls(path, write=True)) as run:
+                run.check_same_plan(manifest)
+                yield run
+
+    @classmethod
+    @contextmanager
     def sampling(cls, path: Path) -> Iterator[Run]:
         """Open a run to add attempts; a second process that asks for the same run is refused."""
-        with hold(path):
-            run = cls(path, write=True)
-            try:
-                yield run
-            finally:
-                run.close()
+        with hold(path), closing(cls(path, write=True)) as run:
+            yield run
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -171,21 +198,17 @@ class Run:
     def tallies(self) -> dict[str, Tally]:
         """What is stored, by participant id."""
         with self._explained():
-            rows = self._db.execute(
-                "SELECT participant, count(DISTINCT trial_key), sum(status = 'valid'), sum(status = 'rejected'), "
-                "sum(status = 'failed'), sum(status = 'drift'), count(DISTINCT CASE WHEN n > 1 THEN trial_key END), "
-                "coalesce(sum(cost), 0.0), sum(cost IS NULL AND status != 'failed'), coalesce(sum(tokens_in), 0), "
-                "coalesce(sum(tokens_out), 0) FROM attempt GROUP BY participant"
-            )
+            rows = self._db.execute(_TALLIES, (self.manifest["plan"]["reasks"],))
             return {row[0]: Tally(*row[1:]) for row in rows}
 
-    def reasons(self) -> dict[str, dict[str, int]]:
-        """How many attempts were rejected or failed, by participant id and reason."""
+    def reasons(self, status: AttemptStatus | None = None) -> dict[str, dict[str, int]]:
+        """How many attempts were rejected, failed or drifted (or only those of one kind), by participant and reason."""
         found: dict[str, dict[str, int]] = {}
         with self._explained():
             rows = self._db.execute(
                 "SELECT participant, coalesce(reason, status), count(*) FROM attempt "
-                "WHERE status != 'valid' GROUP BY 1, 2"
+                "WHERE status != 'valid' AND (?1 IS NULL OR status = ?1) GROUP BY 1, 2",
+                (status,),
             )
             for participant, reason, count in rows:
                 found.setdefault(participant, {})[reason] = count
