@@ -1,0 +1,72 @@
+"""Options that several commands share, and how a run is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from partynli.errors import InputError, RunError, unknown_name
+from partynli.store import list_runs, runs_dir
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+def registry_option(function: _Function) -> _Function:
+    """``--registry FILE``."""
+    return click.option(
+        "--registry",
+        "registry_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Registry to use; by default ./registry.yaml, else the one that came with partynli.",
+    )(function)
+
+
+def prompts_option(function: _Function) -> _Function:
+    """``--prompts DIR``."""
+    return click.option(
+        "--prompts",
+        "prompts_path",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Folder of tasks and prompts; by default ./prompts, else the one that came with partynli.",
+    )(function)
+
+
+def runs_option(function: _Function) -> _Function:
+    """``--runs DIR``."""
+    return click.option(
+        "--runs",
+        "runs_path",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Folder of all runs; by default $PARTYNLI_RUNS, else ./runs.",
+    )(function)
+
+
+def new_run(name: str, runs_path: Path | None) -> Path:
+    """Folder of a run by its name, which becomes a folder's name."""
+    if not _RUN_NAME.fullmatch(name):
+        raise InputError(
+            f"--run {name!r} cannot name a folder: use letters, digits, dots, dashes and underscores, at most 100"
+        )
+    return runs_dir(runs_path) / name
+
+
+def find_run(name: str | None, runs_path: Path | None) -> Path:
+    """Folder of an existing run by its name; the newest where none is named."""
+    folder = runs_dir(runs_path)
+    runs = list_runs(folder)
+    if not runs:
+        raise RunError(f"there is no run in {folder}; `partynli sample --mix demo --trials 5` makes one")
+    if name is None:
+        return runs[-1]
+    for run in runs:
+        if run.name == name:
+            return run
+    raise RunError(unknown_name("run", name, (run.name for run in runs), str(folder)))

@@ -1,0 +1,63 @@
+"""What the commands print: one console, and text that cannot harm a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+console = Console(highlight=False, soft_wrap=False)
+
+
+def safe(text: str) -> str:
+    """A foreign text for the terminal: no control characters, no direction overrides, no markup.
+
+    >>> safe("a\\x1b[31m[bold]")
+    'a\\ufffd[31m\\\\[bold]'
+    """
+    return escape("".join(sign if sign.isprintable() else "\ufffd" for sign in text))
+
+
+def table(*columns: str, title: str | None = None, left: int = 1) -> Table:
+    """A table whose first `left` columns are text and whose others are numbers."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="left" if number < left else "right", no_wrap=number == 0)
+    return made
+
+
+def money(dollars: float | None) -> str:
+    """Dollars with as many digits as matter.
+
+    >>> money(0.0), money(0.00042), money(12.3), money(None)
+    ('$0', '$0.0004', '$12.30', '?')
+    """
+    if dollars is None:
+        return "?"
+    if dollars == 0:
+        return "$0"
+    return f"${dollars:.4f}" if dollars < 0.1 else f"${dollars:,.2f}"
+
+
+def duration(seconds: float) -> str:
+    """A time span for people.
+
+    >>> duration(0.4), duration(75), duration(7300)
+    ('0 s', '1 min 15 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

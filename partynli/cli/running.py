@@ -1,0 +1,117 @@
+"""What `sample` and `resume` share: run a plan with progress, let it be stopped, say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from partynli.cli.output import console, money, safe
+from partynli.cli.output import table as new_table
+from partynli.cli.progress import Progress
+from partynli.derive import derive_judgments, settle_drift
+from partynli.labels import ERROR
+from partynli.sampling.engine import Engine
+from partynli.sampling.plan import Plan
+from partynli.sampling.settings import Settings, Summary
+from partynli.store import Run, Tally, is_remote
+
+_GRACE_S = 30.0
+"""How long a SIGTERM lets calls in flight be answered; Ctrl-C waits until it is pressed again."""
+
+
+def run_to_the_end(plan: Plan, run: Run, settings: Settings) -> int:
+    """Run what is left of a plan; returns the exit code."""
+    if is_remote(run.path):
+        console.print("runs/ is on a network file system: its database goes without a write-ahead log, more slowly")
+    if settings.allow_drift and (settled := settle_drift(run, plan.task)):
+        console.print(f"{settled:,} answers of a model that had changed are taken into the run")
+    with Progress(plan, run.tallies()) as progress:
+        summary = asyncio.run(_run(plan, run, replace(settings, on_event=progress.heard), progress))
+    derive_judgments(run, plan.task)
+    return _report(plan, run, summary, settings.skip)
+
+
+async def _run(plan: Plan, run: Run, settings: Settings, progress: Progress) -> Summary:
+    engine = Engine(plan, run, os.environ, settings)
+    loop = asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        if not engine.summary.interrupted:
+            console.print(f"stopping: {engine.in_flight} calls in flight are waited for; Ctrl-C again leaves them")
+        engine.stop()
+
+    def terminated() -> None:
+        interrupted()
+        loop.call_later(_GRACE_S, engine.stop)
+
+    with suppress(NotImplementedError):  # no signal handlers on this platform's loop
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+        loop.add_signal_handler(signal.SIGTERM, terminated)
+    watching = loop.create_task(_watch(progress))
+    try:
+        return await engine.run()
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+async def _watch(progress: Progress) -> None:
+    while True:
+        await asyncio.sleep(progress.interval_s)
+        progress.show()
+
+
+def _report(plan: Plan, run: Run, summary: Summary, skipped: Mapping[str, str]) -> int:
+    tallies = run.tallies()
+    if plan.synthetic:
+        console.print("[bold]SYNTHETIC[/bold]: simulated personas answered, no language model; for trying things out")
+    _print_shares(plan, run, tallies)
+    total = [tallies.get(one.id, Tally()) for one in plan.participants]
+    settled, valid = sum(tally.settled for tally in total), sum(tally.valid for tally in total)
+    cost, unpriced = sum(tally.cost for tally in total), sum(tally.unpriced for tally in total)
+    console.print(
+        f"{settled:,} of {len(plan):,} trials done, {valid:,} of them valid; cost {money(cost)}"
+        + (f" and {unpriced:,} answers whose cost is unknown" if unpriced else "")
+    )
+    for name, why in summary.stopped.items():
+        console.print(
+            f"[bold]{safe(name)}[/bold] {'left out' if name in skipped else 'stopped'}: {safe(why)}", soft_wrap=True
+        )
+    stopped = set(summary.stopped) - set(skipped)
+    if summary.failed:
+        _print_failures(plan, run)
+    if settled < len(plan):
+        console.print(f"go on with it: partynli resume {run.name}")
+    if summary.interrupted:
+        return 130
+    if summary.budget_reached:
+        console.print("the budget is reached: the worst case of another call would exceed --max-cost")
+        return 3
+    return 1 if summary.failed or stopped else 0
+
+
+def _print_failures(plan: Plan, run: Run) -> None:
+    reasons = run.reasons("failed")
+    for one in plan.participants:
+        for reason, count in reasons.get(one.id, {}).items():
+            console.print(f"{safe(one.name)}: {count:,} calls without an answer: {safe(reason)}", soft_wrap=True)
+
+
+def _print_shares(plan: Plan, run: Run, tallies: Mapping[str, Tally]) -> None:
+    labels = plan.task.labels
+    shown = new_table("participant", "valid", "of", "asked again", "no judgment", *labels, "cost")
+    counts = run.label_counts()
+    for one in plan.participants:
+        tally = tallies.get(one.id, Tally())
+        of_label = counts.get(one.id, {})
+        valid = sum(count for label, count in of_label.items() if label != ERROR)
+        shares = [f"{of_label.get(label, 0) / valid:.2f}" if valid else "" for label in labels]
+        cost = money(tally.cost) if not tally.unpriced else f"≥ {money(tally.cost)}"
+        begun, again, invalid = f"{tally.begun:,}", f"{tally.reasked:,}", f"{tally.invalid:,}"
+        shown.add_row(safe(one.name), f"{tally.valid:,}", begun, again, invalid, *shares, cost)
+    console.print(shown)

@@ -1,0 +1,79 @@
+"""``partynli status``: what of a run is done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from partynli.cli.options import find_run, runs_option
+from partynli.cli.output import console, money, safe
+from partynli.cli.output import table as new_table
+from partynli.store import Run, Tally, held_by
+
+
+@click.command("status")
+@click.argument("run_name", metavar="[RUN]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+@runs_option
+def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
+    """Show what of a run is done, failed and spent; RUN is the newest one by default.
+
+    Takes no lock: it can be asked while the run goes on.
+
+    \b
+    Examples:
+      partynli status
+      partynli status pilot --json
+    """
+    path = find_run(run_name, runs_path)
+    with Run.open(path) as run:
+        plan = run.manifest["plan"]
+        planned = {
+            one: trials * plan["n_items"] for one, trials in zip(plan["participants"], plan["trials"], strict=True)
+        }
+        tallies = run.tallies()
+        names = {one.id: one.name for one in run.participants().values()}
+        reasons = run.reasons()
+    if as_json:
+        click.echo(json.dumps(_as_json(path.name, planned, tallies, names, reasons), indent=2))
+        return 0
+    pid = held_by(path)
+    console.print(
+        f"run [bold]{path.name}[/bold], {'going on (pid ' + pid + ')' if pid else 'at rest'}"
+        + (", SYNTHETIC" if run.manifest["synthetic"] else "")
+    )
+    shown = new_table(
+        "participant", "planned", "valid", "no judgment", "open", "asked again", "failed calls", "cost", "why"
+    )
+    shown.columns[8].justify = "left"
+    for one, wanted in planned.items():
+        tally = tallies.get(one, Tally())
+        why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.get(one, {}).items())
+        counts = [wanted, tally.valid, tally.invalid, tally.open, tally.reasked, tally.failed]
+        cost = money(tally.cost) if not tally.unpriced else f"≥ {money(tally.cost)}"
+        shown.add_row(safe(names[one]), *(f"{count:,}" for count in counts), cost, safe(why))
+    console.print(shown)
+    settled = sum(tally.settled for tally in tallies.values())
+    console.print(
+        f"{settled:,} of {sum(planned.values()):,} trials done, {money(sum(tally.cost for tally in tallies.values()))}"
+    )
+    if settled < sum(planned.values()) and not pid:
+        console.print(f"go on with it: partynli resume {path.name}")
+    return 0
+
+
+def _as_json(
+    run: str,
+    planned: dict[str, int],
+    tallies: dict[str, Tally],
+    names: dict[str, str],
+    reasons: dict[str, dict[str, int]],
+) -> dict[str, object]:
+    rows = []
+    for one, wanted in planned.items():
+        tally = tallies.get(one, Tally())
+        counts = {field: getattr(tally, field) for field in Tally.__slots__}
+        rows.append({"participant": names[one], "planned": wanted, **counts, "reasons": reasons.get(one, {})})
+    return {"schema": 1, "run": run, "participants": rows}

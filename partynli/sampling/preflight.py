@@ -1,0 +1,81 @@
+"""What a plan takes, worked out before anything is spent: keys, calls, tokens, money, time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from partynli.prompts import Renderer
+from partynli.records import Participant
+from partynli.sampling.budget import most_tokens_out, tokens_in
+from partynli.sampling.limits import MARGIN
+from partynli.sampling.plan import Plan
+from partynli.sampling.settings import ProviderCaps
+
+_SAMPLED_ITEMS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one participant's share of a plan takes."""
+
+    participant: Participant
+    calls: int
+    tokens_in: float
+    """Expected input tokens of all calls, four bytes to a token."""
+    tokens_out: float
+    """Most output tokens of all calls, as far as the registry declares them."""
+    cost: float | None
+    """Dollars for these tokens, without re-asks; None where the price is unknown."""
+    seconds: float
+    """Least time under the limits of the participant's lane and provider; 0 where none is known."""
+
+
+def missing(participants: Sequence[Participant], environ: Mapping[str, str]) -> dict[str, str]:
+    """What participants lack before they can be asked, by name."""
+    lacking = {}
+    for one in participants:
+        if one.api_key_env and not environ.get(one.api_key_env):
+            lacking[one.name] = f"{one.api_key_env} is not set"
+        elif one.route == "vllm" and one.api_base is None:
+            lacking[one.name] = f"no server: run `vllm serve {one.model}` and set api_base in the registry"
+    return lacking
+
+
+def estimate(plan: Plan, caps: Mapping[str, ProviderCaps]) -> list[Estimate]:
+    """Work out a plan, participant by participant.
+
+    Input is counted on the first 2,000 items. The time of a participant is that of its whole lane: participants of one
+    lane wait for each other.
+    """
+    renderer = Renderer(plan.task)
+    sample = [tokens_in(renderer.render(item)) for item in islice(plan.items, _SAMPLED_ITEMS)]
+    mean_in = sum(sample) / max(1, len(sample))
+    calls = {one.id: plan.trials[one.id] * plan.n_items for one in plan.participants}
+    tokens = {one.id: calls[one.id] * (mean_in + most_tokens_out(one)) for one in plan.participants}
+    seconds: dict[str, float] = {}
+    for lane in plan.lanes().values():
+        total, load = sum(calls[one.id] for one in lane), sum(tokens[one.id] for one in lane)
+        for one in lane:
+            seconds[one.id] = max(_time(total, one.rpm), _time(load, one.tpm))
+    for provider, cap in caps.items():
+        members = [one for one in plan.participants if one.provider == provider]
+        total, load = sum(calls[one.id] for one in members), sum(tokens[one.id] for one in members)
+        for one in members:
+            seconds[one.id] = max(seconds[one.id], _time(total, cap.rpm), _time(load, cap.tpm))
+    return [
+        Estimate(
+            participant=one,
+            calls=calls[one.id],
+            tokens_in=calls[one.id] * mean_in,
+            tokens_out=float(calls[one.id] * most_tokens_out(one)),
+            cost=one.price.cost(calls[one.id] * mean_in, calls[one.id] * most_tokens_out(one)) if one.price else None,
+            seconds=seconds[one.id],
+        )
+        for one in plan.participants
+    ]
+
+
+def _time(amount: float, per_minute: float | None) -> float:
+    return 60.0 * amount / (per_minute * MARGIN) if per_minute else 0.0
