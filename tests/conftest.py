@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def study(tmp_path: Path, task: Task) -> Study:
 
 
 @pytest.fixture
-def go() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+def go() -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Run a coroutine to its end, within a bound that turns a hang into a failure."""
 
     def run(work: Coroutine[Any, Any, Any], seconds: float = 60.0) -> Any:
@@ -95,4 +95,4 @@ def go() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
 
         return asyncio.run(bounded())
 
-    yield run
+    return run

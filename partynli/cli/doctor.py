@@ -49,10 +49,10 @@ def command(
     lacking = missing(chosen, os.environ)
     for provider in dict.fromkeys(one.provider for one in chosen):
         members = [one for one in chosen if one.provider == provider]
-        ready = [one for one in members if one.name not in lacking and not registry.retired(one.name)]
+        ready = [one for one in members if one.name not in lacking]
+        ready.sort(key=lambda one: registry.retired(one.name) is not None)
         if not ready:
-            reason = lacking.get(members[0].name, "all its participants are retired")
-            _bad(f"{provider}: {reason} ({len(members)} participants)")
+            _bad(f"{provider}: {lacking[members[0].name]} ({len(members)} participants)")
         elif no_probe or ready[0].synthetic:
             _good(f"{provider}: {ready[0].api_key_env or 'no key needed'}{', set' if ready[0].api_key_env else ''}")
         else:

@@ -8,7 +8,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-console = Console(highlight=False, soft_wrap=False)
+_PIPED_WIDTH = 160
+
+
+def _console() -> Console:
+    made = Console(highlight=False, soft_wrap=False)
+    # a file or a pipe has no width; at rich's guess of 80 columns tables would lose their ends
+    return made if made.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+
+
+console = _console()
 
 
 def safe(text: str) -> str:
@@ -24,7 +33,7 @@ def table(*columns: str, title: str | None = None, left: int = 1) -> Table:
     """A table whose first `left` columns are text and whose others are numbers."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
-        made.add_column(column, justify="left" if number < left else "right", no_wrap=number == 0)
+        made.add_column(column, justify="left" if number < left else "right", no_wrap=True)
     return made
 
 

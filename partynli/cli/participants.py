@@ -10,6 +10,7 @@ import click
 from partynli.cli.options import registry_option
 from partynli.cli.output import console, safe, shown
 from partynli.cli.output import table as new_table
+from partynli.cli.sample import retirement
 from partynli.registry import Registry, load_registry
 from partynli.sampling.preflight import missing
 from partynli.sampling.strategies import EXPERIMENTS, select
@@ -36,12 +37,12 @@ def command(mix: str | None, experiment: str | None, registry_path: Path | None)
         chosen = list({one.id: one for selection in selections for one in selection.participants}.values())
     lacking = missing(chosen, os.environ)
     rows = new_table("participant", "provider", "model", "size", "$/M in", "$/M out", "as of", "notes", left=3)
-    rows.columns[7].justify = "left"
+    rows.columns[7].justify, rows.columns[7].no_wrap = "left", False
     for one in chosen:
         price = (f"{one.price.input:g}", f"{one.price.output:g}", one.price.as_of) if one.price else ("?", "?", "")
         notes = [lacking[one.name]] if one.name in lacking else []
         if retired := registry.retired(one.name.split("@")[0]):
-            notes.append(f"retired {retired.since}" + (f", now {retired.successor}" if retired.successor else ""))
+            notes.append(retirement(retired))
         size = f"{one.size_b:g}B" if one.size_b else ""
         rows.add_row(safe(one.name), safe(one.provider), safe(one.model), size, *price, safe("; ".join(notes)))
     console.print(rows)

@@ -24,7 +24,7 @@ from partynli.errors import InputError, MissingKeysError
 from partynli.items import check_items, load_dataset
 from partynli.prompts import load_task
 from partynli.records import Task
-from partynli.registry import Registry, load_registry
+from partynli.registry import Registry, Retired, load_registry
 from partynli.sampling.plan import Plan
 from partynli.sampling.preflight import estimate, missing
 from partynli.sampling.settings import ProviderCaps, Settings
@@ -88,6 +88,8 @@ def command(
     task = load_task(task_name, prompts_path)
     selections = select(registry, mixes=mixes, experiments=experiments, participants=participants, trials=trials)
     chosen, trials_of = merge(selections)
+    lacking = missing(chosen, os.environ)
+    skip = {} if dry_run else _to_skip(lacking, skip_missing, len(chosen))
     source = items_name or ("demo" if all(one.synthetic for one in chosen) else "livenli")
     items = load_dataset(source, task.fields).items
     n_items = check_items(items).n
@@ -101,11 +103,9 @@ def command(
         item_source=items.name,
     )
     caps = caps_of(registry)
-    lacking = missing(chosen, os.environ)
     if dry_run:
         _print_estimate(plan, caps, lacking)
         return 0
-    skip = _to_skip(lacking, skip_missing, len(chosen))
     _warn_of_retired(registry, plan, skip)
     _check_prices(plan, skip, max_cost)
     _ask_first(plan, caps, skip, asked=not yes and max_cost is None)
@@ -197,8 +197,13 @@ def _warn_of_retired(registry: Registry, plan: Plan, skip: Mapping[str, str]) ->
         base = one.name.split("@")[0]
         retired = registry.retired(base)
         if retired and one.name not in skip:
-            successor = f"; its successor is {retired.successor}" if retired.successor else ""
-            console.print(f"[yellow]{safe(one.name)} was retired in {retired.since}{successor}[/yellow]")
+            console.print(f"[yellow]{safe(one.name)}: {safe(retirement(retired))}[/yellow]")
+
+
+def retirement(retired: Retired) -> str:
+    """One line about a model that is withdrawn, or is going to be."""
+    verb = "withdrawn since" if retired.since <= f"{datetime.now(UTC):%Y-%m-%d}" else "to be withdrawn in"
+    return f"{verb} {retired.since}" + (f", successor {retired.successor}" if retired.successor else "")
 
 
 def _check_prices(plan: Plan, skip: Mapping[str, str], max_cost: float | None) -> None:
@@ -222,6 +227,7 @@ def _print_estimate(plan: Plan, caps: Mapping[str, ProviderCaps], lacking: Mappi
     estimates = estimate(plan, caps)
     shown_ = new_table("participant", "calls", "tokens in", "tokens out ≤", "cost ≤", "time ≥", "missing")
     shown_.columns[6].justify = "left"
+    shown_.columns[6].no_wrap = False
     for one in estimates:
         name = one.participant.name
         time_ = duration(one.seconds) if one.seconds else ""

@@ -47,7 +47,7 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
     shown = new_table(
         "participant", "planned", "valid", "no judgment", "open", "asked again", "failed calls", "cost", "why"
     )
-    shown.columns[8].justify = "left"
+    shown.columns[8].justify, shown.columns[8].no_wrap = "left", False
     for one, wanted in planned.items():
         tally = tallies.get(one, Tally())
         why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.get(one, {}).items())

@@ -88,8 +88,8 @@ class OpenAICompatibleProvider:
         except aiohttp.InvalidURL:
             raise ProviderError(f"{self._url} is not an address", "fatal_participant") from None
         except aiohttp.ClientConnectorError as error:
-            text = redact(" ".join(str(error).split()), self._key)
-            raise ProviderError(f"cannot connect: {text}", "retryable") from None
+            why = redact(error.os_error.strerror or str(error.os_error), self._key)
+            raise ProviderError(f"cannot connect to {error.host}:{error.port}: {why}", "retryable") from None
         except TimeoutError:
             raise ProviderError(
                 f"no answer from {self._url} within {timeout:g} s", "retryable", billable=True

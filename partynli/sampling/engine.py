@@ -281,10 +281,9 @@ class Engine:
         try:
             response = await self._call(lane, trial, request)
         except ProviderError as error:
-            attempt = failed_row(trial, n, request, self._bodies[participant.id][0], error)
-            await self._store(trial, attempt)
-            self.summary.failed += 1
             self._given_up(participant, error)
+            self.summary.failed += 1
+            await self._store(trial, failed_row(trial, n, request, self._bodies[participant.id][0], error))
             self._tell(Stored(participant, "failed", error.kind, None, again=False))
             return False
         latency = self._loop.time() - started
@@ -395,7 +394,7 @@ class Engine:
             return False
         if participant.id not in self._served:
             self._served[participant.id] = (response.served_model, response.fingerprint)
-            if not _same_model(participant.model, response.served_model):
+            if not participant.synthetic and not _same_model(participant.model, response.served_model):
                 asked, answers = participant.model, response.served_model
                 self._tell(Notice(f"{participant.name}: asked for {asked}, answered by {answers}"))
         model, fingerprint = self._served[participant.id]
@@ -450,7 +449,13 @@ async def _open(provider: Provider) -> None:
 
 
 def _same_model(asked: str, served: str) -> bool:
-    """Whether one name is the other with a provider's prefix or a date: a hint for people, not a verdict."""
+    """Whether one name is the other with a provider's prefix or a date: a hint for people, not a verdict.
+
+    >>> _same_model("anthropic/claude-opus-4", "claude-opus-4-20250514"), _same_model("gpt-4.1", "gpt-4.1-2025-04-14")
+    (True, True)
+    >>> _same_model("grok-3-mini", "grok-4.3")
+    False
+    """
     names = [name.rpartition("/")[2].removesuffix("-latest").lower() for name in (asked, served)]
     return names[0] in names[1] or names[1] in names[0]
 

@@ -13,8 +13,8 @@ from partynli.sampling.limits import InFlight, Pacer, told_limits
 
 DEFAULT_IN_FLIGHT = 64
 """Most calls in flight in a lane whose provider sets no `concurrency`."""
-_ENOUGH = 3
-"""Answers from which an accepted rate is worth something."""
+_RECENT = 8
+"""Calls from which the present rate is told."""
 _LISTEN = 5
 """Answers of a lane whose headers are read for limits."""
 
@@ -80,8 +80,9 @@ class Lane:
         self._given = rpm is not None
         self._heard = 0
         self._setbacks = 0
-        self._accepted = 0
-        self._since = 0.0
+        self._limited = False
+        self._sent: deque[float] = deque(maxlen=_RECENT)
+        self._broke_at: float | None = None
 
     def delay(self, now: float) -> float:
         """Seconds until the lane's gate and all paces let a call start; 0 or less where one may start now."""
@@ -98,7 +99,6 @@ class Lane:
         """Start one call."""
         self.in_flight.now += 1
         self.caps.now += 1
-        self._since = self._since or now
         self.requests.take(now)
         self.tokens.take(now, tokens)
         self.caps.requests.take(now)
@@ -106,6 +106,7 @@ class Lane:
 
     def sent(self, now: float) -> None:
         """The call that started last leaves only now."""
+        self._sent.append(now)
         self.requests.sent(now)
         self.caps.requests.sent(now)
 
@@ -119,22 +120,22 @@ class Lane:
     def answered(self, headers: Mapping[str, str], latency: float, tokens_out: int | None) -> None:
         """An answer came: the limits may widen, and its headers may tell them."""
         self.in_flight.went_well()
-        self._accepted += 1
         self._setbacks = 0
         self.latency += 0.1 * (latency - self.latency)
         if tokens_out is not None:
             self.tokens_out += 0.1 * (tokens_out - self.tokens_out)
         if self._heard < _LISTEN:
             self._listen(headers)
-        elif not self._given and self.requests.per_minute:
-            self.requests.per_minute *= 1.01  # a learned pace creeps up to where the limit really is
+        elif self._broke_at is not None and self.requests.per_minute:
+            # a learned pace returns soon to where it broke, and feels its way from there
+            self.requests.per_minute *= 1.05 if self.requests.per_minute < 0.9 * self._broke_at else 1.002
 
     def _listen(self, headers: Mapping[str, str]) -> None:
         self._heard += 1
         told = told_limits(headers)
         if told.requests and not self._given:
             self.requests.per_minute = told.requests
-            self._given = True
+            self._given, self._broke_at = True, None
             self.in_flight.limit = float(self.in_flight.most)
         if told.tokens and self.tokens.per_minute is None:
             self.tokens.per_minute = told.tokens
@@ -145,14 +146,23 @@ class Lane:
             self._setbacks += 1
             if self._given:
                 self.requests.widen()
-            elif now > self._since:
-                seen = self._accepted / (now - self._since) if self._accepted >= _ENOUGH else 1.0 / self.latency
-                self.requests.per_minute = max(1.0, 0.8 * min(self.requests.per_minute or 1e9, 60.0 * seen))
-                self._accepted, self._since = 0, now
+            elif len(self._sent) > 1:
+                self._learn_pace()
             self.in_flight.went_badly(now, self.latency)
         pause = retry_after if retry_after is not None else min(60.0, 0.5 * 2.0**self._setbacks)
         # lanes that were closed together must not open together: the rush would close them again
         self.gate = max(self.gate, now + pause * random.uniform(1.0, 1.1))
+
+    def _learn_pace(self) -> None:
+        """No limit is told: halve the rate at which this broke, or stay just below where it has broken before."""
+        rate = 60.0 * (len(self._sent) - 1) / max(1e-3, self._sent[-1] - self._sent[0])
+        rate = min(rate, self.requests.per_minute or rate)
+        near = self._broke_at is not None and rate > 0.8 * self._broke_at
+        if self._broke_at is not None or self._limited:
+            self.requests.per_minute = max(1.0, (0.93 if near else 0.5) * rate)
+            self._broke_at = rate
+        self._limited = True  # a single 429 may be somebody else's doing
+        self._sent.clear()
 
     def faltered(self, now: float) -> None:
         """The server failed in another way: send fewer at once."""

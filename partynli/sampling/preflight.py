@@ -39,7 +39,7 @@ def missing(participants: Sequence[Participant], environ: Mapping[str, str]) -> 
         if one.api_key_env and not environ.get(one.api_key_env):
             lacking[one.name] = f"{one.api_key_env} is not set"
         elif one.route == "vllm" and one.api_base is None:
-            lacking[one.name] = f"no server: run `vllm serve {one.model}` and set api_base in the registry"
+            lacking[one.name] = "no api_base is set for its server"
     return lacking
 
 

@@ -1,4 +1,4 @@
-"""The engine against a real server: everything asked once, every answer stored once, nothing sent that should not be."""
+"""The engine against a real server: all is asked once, every answer stored once, nothing sent that should not be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from partynli.errors import StoreError
-from partynli.sampling.events import Notice, Retrying, Stopped
+from partynli.sampling.events import Retrying, Stopped
 from partynli.sampling.retry import RetryPolicy
 from partynli.sampling.settings import ProviderCaps
 from partynli.store import Run
@@ -124,7 +124,7 @@ def test_an_unreadable_answer_is_asked_again_unchanged_at_most_twice(study: Any,
     assert len(bodies) == 6
     for model in ("never", "third"):
         assert len({json.dumps(body, sort_keys=True) for body in bodies if body["model"] == model}) == 1
-    assert study.rows("n, status, reason") and sorted(study.rows("n, status, reason")) == [
+    assert sorted(study.rows("n, status, reason"), key=str) == [
         (1, "rejected", "empty"),
         (1, "rejected", "not_json"),
         (2, "rejected", "not_json"),
@@ -165,7 +165,7 @@ def test_no_retry_comes_before_the_time_a_429_asks_for(study: Any, go: Any) -> N
 
 def test_a_lane_keeps_its_pace_and_all_answers(study: Any, go: Any) -> None:
     async def main() -> Any:
-        limited = Behaviour(rps=20, burst=1, latency_s=0.05)
+        limited = Behaviour(rps=20, burst=2, latency_s=0.05)  # two, since client and server share a loop here
         async with LoopbackServer({"m": limited}) as server:
             started = time.monotonic()
             summary = await study.run(study.plan([study.participant(server.url, rpm=1200)], items=40, trials=1))
@@ -370,15 +370,6 @@ def test_text_that_no_database_takes_is_stored_all_the_same(study: Any, go: Any)
 
     assert go(main()).stored == 1
     assert study.rows("status") == [("valid",)]
-
-
-def test_an_unexpected_served_name_is_told(study: Any, go: Any) -> None:
-    async def main() -> Any:
-        async with LoopbackServer(default=Behaviour(fault_share=1.0, faults=("drift",))) as server:
-            return await study.run(study.plan([study.participant(server.url, model="asked-for")], items=1, trials=1))
-
-    assert not go(main()).stopped
-    assert any(isinstance(event, Notice) and "asked-for" in event.text for event in study.events)
 
 
 def test_an_attempt_is_never_overwritten(study: Any, go: Any) -> None:
