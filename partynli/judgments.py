@@ -31,9 +31,8 @@ class Reader(Protocol):
         ...
 
 
-_MARKED = re.compile(r"<<(.*?)>>", re.DOTALL)
-_FENCE = re.compile(r"\A```[\w-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```\Z", re.DOTALL)
-_SEPARATORS = re.compile(r"\s*(?:[-–—,;/|+&]|\band\b|\bor\b|\s)\s*")
+_FENCE = re.compile(r"\A```[\w-]*[ \t]*\r?\n(.*?)```\Z", re.DOTALL)
+_SEPARATORS = re.compile(r"(?:[\s\-–—,;/|+&]|\band\b|\bor\b)+")
 _REFUSAL = re.compile(
     r"\b(?:I['’]?m sorry|I am sorry|I apologi[sz]e|unable to (?:assist|help|comply)"
     r"|(?:I|we) (?:cannot|can['’]t|won['’]t|will not|am unable|am not able|must decline))",
@@ -180,13 +179,20 @@ def find_spans(marked: str, field: str, text: str) -> list[Span]:
     >>> find_spans("the <<old>> <<hat>>", "premise", "the old house")
     [Span(field='premise', text='old', start=4, end=7), Span(field='premise', text='hat', start=None, end=None)]
     """
+    if marked == text:  # an item may hold such signs itself; unchanged, nothing in it was marked
+        return []
     spans: list[Span] = []
     after = 0
-    for match in _MARKED.finditer(marked):
-        part = match[1].strip()
-        if not part:
+    for before, part in _marked_parts(marked):
+        if not part.strip():
             continue
-        start = text.find(part, after)
+        # with what stands before it, a word that occurs twice is found where it was marked
+        start = text.find(before + part, after)
+        if start >= 0:
+            start += len(before) + len(part) - len(part.lstrip())
+        part = part.strip()
+        if start < 0:
+            start = text.find(part, after)
         if start < 0:
             start = text.find(part)
         end = start + len(part)
@@ -200,6 +206,15 @@ def find_spans(marked: str, field: str, text: str) -> list[Span]:
             spans.append(Span(field, text[start:end], start, end))
             after = end
     return spans
+
+
+def _marked_parts(marked: str) -> Iterator[tuple[str, str]]:
+    """What stands before each pair of marks, since the last one, and what stands between them."""
+    at = 0
+    # no regular expression: one would look for the end of a text full of opening marks again and again
+    while (start := marked.find("<<", at)) >= 0 and (end := marked.find(">>", start + 2)) >= 0:
+        yield marked[at:start], marked[start + 2 : end]
+        at = end + 2
 
 
 def _unwrap(text: str) -> tuple[str, list[str]]:
@@ -270,4 +285,4 @@ def _why_not(response: Response, text: str) -> Rejection:
     return Rejection("not_json", "no JSON object in the answer")
 
 
-_READERS: Mapping[str, tuple[int, Callable[[Task], Reader]]] = {"livenli": (1, LiveNLIReader)}
+_READERS: Mapping[str, tuple[int, Callable[[Task], Reader]]] = {"livenli": (2, LiveNLIReader)}

@@ -25,7 +25,8 @@ def provider_for(participant: Participant, environ: Mapping[str, str]) -> Provid
     if participant.route not in _ROUTES:
         raise RegistryError(f"participant {participant.name!r}: no provider for route {participant.route!r}")
     module, name = _ROUTES[participant.route]
-    key = environ.get(participant.api_key_env) if participant.api_key_env else None
+    # a key that was read from a file often ends in a line break, which no header may hold
+    key = environ.get(participant.api_key_env, "").strip() if participant.api_key_env else None
     made: Provider = getattr(import_module(module), name).for_participant(participant, key)
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
@@ -109,9 +110,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if seconds is not None:
         return seconds
     try:
+        date = parsedate_to_datetime(given)
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)  # a date in the oldest form names no zone
         # dates have whole seconds: the moment meant may lie up to one second after the one written
-        return max(0.0, parsedate_to_datetime(given).timestamp() + 1 - time.time())
-    except (TypeError, ValueError):
+        return max(0.0, date.timestamp() + 1 - time.time())
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -136,7 +139,8 @@ def read_completion(body: Any, raw: str, headers: Mapping[str, str]) -> Response
             "the answer is no chat completion", "retryable", status=200, raw=raw, billable=True
         ) from None
     if isinstance(content, list):  # content parts
-        content = "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        content = "".join(text for text in texts if isinstance(text, str))
     content = content if isinstance(content, str) else str(content)
     text, thought, is_open = split_reasoning(content)
     finish = _name(choice.get("finish_reason"))
@@ -150,10 +154,15 @@ def read_completion(body: Any, raw: str, headers: Mapping[str, str]) -> Response
         usage=Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))),
         served_model=_name(body.get("model")),
         fingerprint=_name(body.get("system_fingerprint")),
-        refused=bool(message.get("refusal")),
+        refused=_refused(message),
         open_reasoning=is_open or (not text.strip() and bool(reasoning) and finish == "length"),
         headers=headers,
     )
+
+
+def _refused(message: Mapping[str, Any]) -> bool:
+    apart = message.get("provider_specific_fields")  # where litellm puts what it does not know
+    return bool(message.get("refusal") or (isinstance(apart, dict) and apart.get("refusal")))
 
 
 def split_reasoning(content: str) -> tuple[str, str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # litellm fetches its price list at import unless this is set before; prices here come from the registry
@@ -15,7 +15,7 @@ os.environ.setdefault("LITELLM_LOG", "ERROR")
 import litellm
 
 from partynli.errors import ErrorKind, ProviderError
-from partynli.providers.base import kind_of, read_completion, redact, refusal, retry_after
+from partynli.providers.base import error_code, kind_of, read_completion, redact, refusal, retry_after
 from partynli.records import Participant, Request, Response
 
 litellm.telemetry = False
@@ -45,7 +45,12 @@ _KINDS: Mapping[str, ErrorKind] = {
 }
 """litellm's exceptions by name; a test holds the map complete."""
 
-_UNANSWERED = {"Timeout", "APIConnectionError", "APIResponseValidationError"}
+_UNANSWERED = {
+    *("Timeout", "APIConnectionError", "APIResponseValidationError"),
+    # what litellm calls an internal server error: the connection broke after the call was sent
+    *("ReadError", "ReadTimeout", "RemoteProtocolError", "ConnectionResetError"),
+}
+"""Names of errors, or of their causes, after which a call may have been charged for."""
 
 
 class LiteLLMProvider:
@@ -88,23 +93,27 @@ class LiteLLMProvider:
         except TimeoutError:
             raise ProviderError(f"no answer within {timeout:g} s", "retryable", billable=True) from None
         except litellm.ContentPolicyViolationError as error:
-            return refusal(redact(str(error), self._key), {})
+            # half of a surrogate pair, which an error's JSON may hold, could not be stored
+            text = str(error).encode("utf-8", "backslashreplace").decode()
+            return refusal(redact(text, self._key), {})
         except Exception as error:  # the boundary: whatever litellm raises is mapped here, once
             raise self._explained(error) from None
         body = answer.model_dump(mode="json", exclude_none=True)
+        if not (body.get("usage") or {}).get("prompt_tokens"):
+            body.pop("usage", None)  # litellm writes zeros where the provider did not count
         raw = redact(json.dumps(body, separators=(",", ":")), self._key)
-        return read_completion(body, raw, _headers(answer))
+        return read_completion(json.loads(raw), raw, _headers(answer))
 
     def _explained(self, error: Exception) -> ProviderError:
         name = type(error).__name__
         status = getattr(error, "status_code", None)
         status = status if isinstance(status, int) else None
-        code = getattr(error, "code", None)
+        code = error_code({"error": getattr(error, "body", None)})
         kind = _KINDS.get(name)
         if kind is None or (name == "APIError" and status):
             kind = kind_of(status or 500, None)
-        if isinstance(code, str) and kind != "retryable":
-            kind = kind_of(status or 400, code) if code in ("insufficient_quota", "context_length_exceeded") else kind
+        if code in ("insufficient_quota", "context_length_exceeded"):
+            kind = kind_of(status or 400, code)
         response = getattr(error, "response", None)
         headers = getattr(response, "headers", None) or getattr(error, "litellm_response_headers", None) or {}
         text = " ".join(redact(str(getattr(error, "message", "") or error), self._key).split())
@@ -114,8 +123,14 @@ class LiteLLMProvider:
             retry_after=retry_after(headers),
             status=status,
             raw=redact(text, self._key),
-            billable=name in _UNANSWERED,
+            billable=not _UNANSWERED.isdisjoint(_causes(error)),
         )
+
+
+def _causes(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        yield type(error).__name__
+        error = error.__cause__ or error.__context__
 
 
 def _headers(answer: Any) -> Mapping[str, str]:

@@ -36,8 +36,12 @@ def connect(path: Path, *, write: bool = False, create: bool = False) -> sqlite3
     """
     mode = "rwc" if create else "rw" if write else "ro"
     uri = f"{path.resolve().as_uri()}?mode={mode}"
-    if not write and not os.access(path.parent, os.W_OK):
-        uri += "&immutable=1"  # a folder that nobody can write to: SQLite could not even make its lock files
+    log = path.with_name(path.name + "-wal")
+    if not write and not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size):
+        # a folder that cannot be written to: SQLite could not even make its lock files. A log of committed answers
+        # would be passed over in silence, so where there is one it is left to SQLite, which reads it or says why not
+        uri += "&immutable=1"
+    db: sqlite3.Connection | None = None
     try:
         # autocommit: the connection never opens a transaction on its own
         db = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False, isolation_level=None)
@@ -47,6 +51,8 @@ def connect(path: Path, *, write: bool = False, create: bool = False) -> sqlite3
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.Error as error:
+        if db is not None:
+            db.close()
         raise StoreError(f"{path} cannot be opened: {plain(error)}; nothing was changed") from None
     return db
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from partynli.errors import PlanMismatchError, RunError, StoreError
 from partynli.hashing import canonical_json
 from partynli.records import Item, Participant, Price
 from partynli.store.database import connect, hold, plain, transaction
+from partynli.store.manifest import read_manifest
 from partynli.store.rows import SCHEMA, VERSION, Attempt, AttemptStatus, JudgmentRow, Outcome, Tally
 
 _TALLIES = """
@@ -38,11 +40,12 @@ class Run:
 
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self.path = path
-        self.manifest: Mapping[str, Any] = _read_manifest(path)
+        self.manifest: Mapping[str, Any] = read_manifest(path)
         self._db = connect(self.database, write=write)
         with self._explained():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
+            self._db.close()
             raise RunError(
                 f"{self.database} has schema {version}, this partynli reads {VERSION}; use the version in its manifest"
             )
@@ -81,10 +84,8 @@ class Run:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            # what a creation that was cut short left: without a manifest it holds no answers
-            (path / "run.sqlite").unlink(missing_ok=True)
-            db = connect(path / "run.sqlite", write=True, create=True)
-            with transaction(db):
+            _remove_unfinished(path / "run.sqlite")
+            with closing(connect(path / "run.sqlite", write=True, create=True)) as db, transaction(db):
                 for statement in SCHEMA.split(";"):
                     db.execute(statement)
                 db.executemany(
@@ -99,9 +100,11 @@ class Run:
                     "INSERT INTO experiment VALUES (?, ?)",
                     ((name, one) for name, members in experiments.items() for one in members),
                 )
-            db.close()
             scratch = path / "manifest.json.part"
-            scratch.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            with scratch.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut could leave an empty manifest beside stored answers
             scratch.replace(path / "manifest.json")
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"run {path} cannot be written: {plain(error)}") from None
@@ -161,7 +164,7 @@ class Run:
         """Participants by id, in the plan's order."""
         with self._explained():
             rows = self._db.execute("SELECT id, json FROM participant").fetchall()
-        found = {id_: _participant(json.loads(text)) for id_, text in rows}
+        found = {id_: _participant(_parsed(text, self.database), self.database) for id_, text in rows}
         order = self.manifest["plan"]["participants"]
         return {id_: found[id_] for id_ in order if id_ in found} | found
 
@@ -176,7 +179,7 @@ class Run:
     @property
     def items(self) -> StoredItems:
         """The run's items, read from the disk as they are needed."""
-        return StoredItems(self._db)
+        return StoredItems(self._db, self.database)
 
     def outcomes(self, keys: Sequence[str]) -> dict[str, Outcome]:
         """What is stored of some trials, by key; a trial that was never asked is not in it."""
@@ -222,6 +225,16 @@ class Run:
             for participant, label, count in rows:
                 found.setdefault(participant, {})[label] = count
         return found
+
+    def judged(self) -> Iterator[tuple[str, str, int, str, str]]:
+        """Participant id, item uid, trial, single label and label set of every judgment."""
+        with self._explained():
+            yield from self._db.execute("SELECT participant, item, trial, class_simple, class_multi FROM judgment")
+
+    def item_uids(self) -> list[str]:
+        """Uids of all items, in the run's order."""
+        with self._explained():
+            return [uid for (uid,) in self._db.execute("SELECT uid FROM item ORDER BY n")]
 
     def served(self) -> dict[str, tuple[str | None, str | None]]:
         """The model that gave each participant's first answer, and its fingerprint."""
@@ -283,47 +296,73 @@ class Run:
             )
             self._db.execute("DELETE FROM meta WHERE key = 'reader'")  # the judgments are derived anew
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.database}: {plain(error)}") from None
+    def _explained(self) -> AbstractContextManager[None]:
+        return _explained(self.database)
 
 
 class StoredItems:
     """Items of a run, read in chunks: as many as there are, in little memory."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, database: Path) -> None:
         self._db = db
+        self._database = database
 
     def __len__(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM item").fetchone()[0])
+        with _explained(self._database):
+            return int(self._db.execute("SELECT count(*) FROM item").fetchone()[0])
 
     def __iter__(self) -> Iterator[Item]:
         last = 0
-        while rows := self._db.execute(
-            "SELECT n, uid, json FROM item WHERE n > ? ORDER BY n LIMIT 200", (last,)
-        ).fetchall():
+        while rows := self._next(last):
             for _, uid, text in rows:
-                yield Item(uid, json.loads(text))
+                yield Item(uid, _parsed(text, self._database))
             last = rows[-1][0]
 
+    def _next(self, last: int) -> list[tuple[int, str, str]]:
+        with _explained(self._database):
+            return self._db.execute(
+                "SELECT n, uid, json FROM item WHERE n > ? ORDER BY n LIMIT 200", (last,)
+            ).fetchall()
 
-def _read_manifest(path: Path) -> Mapping[str, Any]:
+
+@contextmanager
+def _explained(database: Path) -> Iterator[None]:
     try:
-        manifest = json.loads((path / "manifest.json").read_text("utf-8"))
-        manifest["plan"]["participants"]
-    except FileNotFoundError:
-        raise RunError(f"{path} is no run: it has no manifest.json") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path / 'manifest.json'} cannot be read: {plain(error)}; nothing was changed") from None
-    return dict(manifest)
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{database}: {plain(error)}") from None
 
 
-def _participant(stored: dict[str, Any]) -> Participant:
-    price = stored.pop("price")
-    return Participant(**stored, price=price and Price(**price))
+def _remove_unfinished(database: Path) -> None:
+    """Remove what a creation that was cut short left. Without a manifest it holds no answers; if it does, it stays."""
+    if database.exists():
+        with closing(connect(database, write=True)) as db:
+            begun = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempt'").fetchone()
+            if begun and db.execute("SELECT 1 FROM attempt LIMIT 1").fetchone():
+                raise StoreError(
+                    f"{database} holds answers, but the manifest.json beside it is gone; nothing was changed. "
+                    "Put it back, or choose another --run"
+                )
+    for suffix in ("", "-wal", "-shm", "-journal"):  # a log that is left behind would be played into the new file
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def _parsed(text: str, database: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (TypeError, ValueError):
+        raise StoreError(f"{database}: {_short(text)} is no JSON object; the file is damaged") from None
+
+
+def _participant(stored: dict[str, Any], database: Path) -> Participant:
+    try:
+        price = stored.pop("price")
+        return Participant(**stored, price=price and Price(**price))
+    except (KeyError, TypeError):
+        raise StoreError(
+            f"{database}: participant {stored.get('name')!r} is not stored as this partynli stores it; the file is "
+            "damaged, or another version wrote it"
+        ) from None
 
 
 def _short(value: object) -> str:

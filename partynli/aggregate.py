@@ -1,0 +1,182 @@
+"""From judgments to arrays: who chose what, how often, on which item; and what people chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from partynli.items import Dataset
+from partynli.labels import ERROR
+from partynli.records import LabelDistribution, Participant, Task
+from partynli.store import Run
+
+ASKED_IN_VAIN = -1
+"""Code of a trial that was asked and holds no valid answer: missing data, counted."""
+NOT_ASKED = -2
+"""Code of a trial that does not exist."""
+
+Codes = npt.NDArray[np.int16]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All answers of a run, as arrays.
+
+    Attributes
+    ----------
+    labels
+        The task's labels, K of them, in the order of every distribution.
+    sets
+        Spellings of the label sets that occur (``class_multi``), S of them.
+    items
+        Item uids, I of them, in the run's order.
+    participants
+        P participants, in the run's order.
+    simple
+        (P, T, I) index into `labels` of ``class_simple``; `ASKED_IN_VAIN` or `NOT_ASKED` where there is none.
+    multi
+        (P, T, I) index into `sets` of ``class_multi``; the same codes where there is none.
+    groups
+        Positions in `participants` of the members of each mix and experiment, by its name.
+    synthetic
+        Whether simulated participants take part.
+    """
+
+    labels: tuple[str, ...]
+    sets: tuple[str, ...]
+    items: tuple[str, ...]
+    participants: tuple[Participant, ...]
+    simple: Codes
+    multi: Codes
+    groups: Mapping[str, tuple[int, ...]]
+    synthetic: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the participants."""
+        return tuple(one.name for one in self.participants)
+
+    def on(self, uids: Sequence[str]) -> Answers:
+        """The same answers on these items only, in this order; items that the run does not have are left out."""
+        place = {uid: number for number, uid in enumerate(self.items)}
+        kept = [place[uid] for uid in uids if uid in place]
+        return Answers(
+            labels=self.labels,
+            sets=self.sets,
+            items=tuple(self.items[number] for number in kept),
+            participants=self.participants,
+            simple=self.simple[:, :, kept],
+            multi=self.multi[:, :, kept],
+            groups=self.groups,
+            synthetic=self.synthetic,
+        )
+
+    def counts(self, members: Sequence[int], trial: int | None = None) -> Counts:
+        """Valid answers by item and label, of some participants, in one trial (from 0) or in all.
+
+        Returns
+        -------
+        numpy.ndarray
+            (I, K) counts; all 0 where nobody answered validly.
+        """
+        codes = self.simple[list(members)] if trial is None else self.simple[list(members), trial : trial + 1]
+        flat = codes.reshape(-1, len(self.items))
+        return np.stack([(flat == label).sum(axis=0) for label in range(len(self.labels))], axis=-1)
+
+    def asked(self, members: Sequence[int], trial: int | None = None) -> npt.NDArray[np.int64]:
+        """(I,) answers asked for, the invalid ones included."""
+        codes = self.simple[list(members)] if trial is None else self.simple[list(members), trial : trial + 1]
+        return np.asarray((codes != NOT_ASKED).sum(axis=(0, 1)), dtype=np.int64)
+
+    def distributions(self, members: Sequence[int], trial: int | None = None) -> list[LabelDistribution]:
+        """The same counts as records, one per item."""
+        rows = zip(self.items, self.counts(members, trial).tolist(), self.asked(members, trial).tolist(), strict=True)
+        return [LabelDistribution(uid, self.labels, tuple(counts), asked) for uid, counts, asked in rows]
+
+
+def load_answers(run: Run, task: Task) -> Answers:
+    """Read a run's judgments into arrays.
+
+    The table `judgment` must be up to date; see `partynli.derive.derive_judgments`.
+    """
+    participants = tuple(run.participants().values())
+    items = tuple(run.item_uids())
+    position = {one.id: number for number, one in enumerate(participants)}
+    place = {uid: number for number, uid in enumerate(items)}
+    code = {label: number for number, label in enumerate(task.labels)} | {ERROR: ASKED_IN_VAIN}
+    sets: dict[str, int] = {ERROR: ASKED_IN_VAIN}
+    rows: list[tuple[int, int, int, int, int]] = []
+    for participant, item, trial, simple, multi in run.judged():
+        set_code = sets.get(multi)
+        if set_code is None:
+            set_code = sets[multi] = len(sets) - 1
+        rows.append((position[participant], trial - 1, place[item], code[simple], set_code))
+    found = np.array(rows, dtype=np.int64).reshape(-1, 5)
+    trials = int(found[:, 1].max()) + 1 if len(found) else 0
+    shape = (len(participants), trials, len(items))
+    simple_codes = np.full(shape, NOT_ASKED, dtype=np.int16)
+    multi_codes = np.full(shape, NOT_ASKED, dtype=np.int16)
+    at = (found[:, 0], found[:, 1], found[:, 2])
+    simple_codes[at] = found[:, 3]
+    multi_codes[at] = found[:, 4]
+    del sets[ERROR]
+    return Answers(
+        labels=task.labels,
+        sets=tuple(sets),
+        items=items,
+        participants=participants,
+        simple=simple_codes,
+        multi=multi_codes,
+        groups={name: tuple(position[one] for one in ids) for name, ids in run.experiments().items()},
+        synthetic=bool(run.manifest["synthetic"]),
+    )
+
+
+def human_counts(dataset: Dataset, source: str, items: Sequence[str], n_labels: int) -> Counts:
+    """What people chose, by item and label.
+
+    Parameters
+    ----------
+    dataset
+        Holds the people's answers.
+    source
+        Which people: ``livenli``, ``chaosnli``, ``mnli``.
+    items
+        Uids, I of them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (I, n_labels) counts; all 0 for items that these people did not see.
+    """
+    known: Mapping[str, Any] = dataset.distributions.get(source, {})
+    nobody = (0,) * n_labels
+    return np.array([known.get(uid, nobody) for uid in items], dtype=np.int64).reshape(-1, n_labels)
+
+
+def worker_codes(
+    dataset: Dataset, items: Sequence[str], labels: Sequence[str], *, simple: bool = True
+) -> tuple[tuple[str, ...], tuple[str, ...], Codes]:
+    """People's answers worker by worker, where the dataset knows them.
+
+    Returns
+    -------
+    tuple
+        Workers, W of them; the labels (or, with ``simple=False``, the label sets) that the codes index; and (W, I)
+        codes with `NOT_ASKED` where a worker did not see an item.
+    """
+    place = {uid: number for number, uid in enumerate(items)}
+    workers = tuple(dict.fromkeys(one.worker for one in dataset.annotations))
+    row = {worker: number for number, worker in enumerate(workers)}
+    known: dict[str, int] = {label: number for number, label in enumerate(labels)} if simple else {}
+    codes = np.full((len(workers), len(items)), NOT_ASKED, dtype=np.int16)
+    for one in dataset.annotations:
+        if one.uid in place:
+            chosen = one.class_simple if simple else one.class_multi
+            codes[row[one.worker], place[one.uid]] = known.setdefault(chosen, len(known))
+    return workers, tuple(known), codes
