@@ -40,9 +40,9 @@ def derive_judgments(run: Run, task: Task) -> int:
         last = int(run.meta("judged") or 0)
     else:
         run.forget_judgments(version)
-    texts = {item.uid: item.texts for item in run.items}
     read = 0
     while chunk := run.attempts(after=last):
+        texts = run.texts({attempt.item for _, attempt in chunk})
         rows = [judgment_row(attempt, reader, version, texts) for _, attempt in chunk if attempt.status != "drift"]
         last = chunk[-1][0]
         run.add_judgments(rows, last)

@@ -97,6 +97,9 @@ class OpenAICompatibleProvider:
         except (aiohttp.ClientError, OSError) as error:
             text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
             raise ProviderError(f"connection to {self._url} broke: {text}", "retryable", billable=True) from None
+        except ValueError as error:  # a key that no header can hold, say
+            text = redact(" ".join(str(error).split()), self._key)
+            raise ProviderError(f"the call cannot be sent: {text}", "fatal_participant") from None
         return read_answer(status, content, headers, self._key)
 
     def _body(self, request: Request) -> bytes:
@@ -113,7 +116,7 @@ class OpenAICompatibleProvider:
 
 def read_answer(status: int, content: bytes, headers: Mapping[str, str], key: str | None) -> Response:
     """Read an HTTP answer in OpenAI's shape, keys taken out of what is kept."""
-    raw = redact(content.decode("utf-8", "backslashreplace"), key)
+    raw = redact(_text(content), key)
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
@@ -125,3 +128,11 @@ def read_answer(status: int, content: bytes, headers: Mapping[str, str], key: st
     if body is None:
         raise ProviderError("the answer is not JSON", "retryable", status=status, raw=raw, billable=True)
     return read_completion(body, raw, headers)
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        # a byte that is no UTF-8 becomes half of a surrogate pair as JSON escapes it: an answer stays readable, whole
+        return content.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace").decode()

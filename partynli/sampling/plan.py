@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from partynli.hashing import content_hash
+from partynli.hashing import canonical_json
 from partynli.prompts import Renderer
 from partynli.records import Item, Participant, Task, Trial
 
@@ -66,14 +67,17 @@ class Plan:
             "names": [one.name for one in self.participants],
             "trials": [self.trials[one.id] for one in self.participants],
             "items": self.item_source,
-            "items_hash": content_hash([[item.uid, dict(item.texts)] for item in self.items])
-            if self.n_items <= _HASHED_ITEMS
-            else None,
+            "items_hash": _hash_of(self.items),
             "n_items": self.n_items,
             "groups": {name: list(members) for name, members in self.groups.items()},
             "reasks": self.reasks,
         }
 
 
-_HASHED_ITEMS = 100_000
-"""Beyond this many items the manifest keeps their number only; every trial's key still holds its prompt's hash."""
+
+def _hash_of(items: Iterable[Item]) -> str:
+    """Content hash of all items in their order, one line of canonical JSON each."""
+    digest = hashlib.sha256()
+    for item in items:
+        digest.update(canonical_json([item.uid, dict(item.texts)]).encode("utf-8", "surrogatepass") + b"\n")
+    return "sha256:" + digest.hexdigest()

@@ -48,7 +48,6 @@ def connect(path: Path, *, write: bool = False, create: bool = False) -> sqlite3
         if write:
             db.execute(f"PRAGMA journal_mode = {'DELETE' if file_system(path) in _REMOTE else 'WAL'}")
             db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA temp_store = MEMORY")
         db.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.Error as error:
         if db is not None:

@@ -231,6 +231,14 @@ class Run:
         with self._explained():
             yield from self._db.execute("SELECT participant, item, trial, class_simple, class_multi FROM judgment")
 
+    def texts(self, uids: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """Texts of some items, by uid."""
+        asked = list(uids)
+        with self._explained():
+            marks = ",".join("?" * len(asked))
+            rows = self._db.execute(f"SELECT uid, json FROM item WHERE uid IN ({marks})", asked)
+            return {uid: json.loads(text) for uid, text in rows}
+
     def item_uids(self) -> list[str]:
         """Uids of all items, in the run's order."""
         with self._explained():

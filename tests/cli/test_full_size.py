@@ -1,0 +1,44 @@
+"""The paper's size, 20 participants x 122 items x 5 trials, with faults on a tenth of the calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partynli.testing import Behaviour, LoopbackProcess
+
+MODELS = [f"m{k}" for k in range(20)]
+FAULTS = ("server_error", "overloaded", "cut", "reset", "not_http_json", "fenced", "prose", "malformed", "empty")
+CALLS = 20 * 122 * 5
+
+
+@pytest.mark.slow
+def test_every_valid_answer_is_stored_once_and_memory_stays_flat(registry: Any, environ: Any, tmp_path: Path) -> None:
+    items = [{"uid": str(k), "premise": f"The {k} men sang.", "hypothesis": f"{k} people sang."} for k in range(122)]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, items)))
+    with LoopbackProcess(default=Behaviour(fault_share=0.1, faults=FAULTS)) as server:
+        registry(server.url, MODELS, concurrency=200, rpm=6_000_000)
+        command = [sys.executable, "-m", "partynli", "sample", "--mix", "test", "--items", "items.jsonl"]
+        process = subprocess.Popen([*command, "--trials", "5", "--run", "r"], cwd=tmp_path, env=environ)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        books = server.fetch_books()
+    assert process.returncode == 0
+    db = sqlite3.connect(tmp_path / "runs" / "r" / "run.sqlite")
+    trials, valid = db.execute("SELECT count(DISTINCT trial_key), sum(status = 'valid') FROM attempt").fetchone()
+    twice = db.execute("SELECT count(*) FROM attempt WHERE status = 'valid' GROUP BY trial_key HAVING count(*) > 1")
+    answers = db.execute("SELECT count(*) FROM attempt WHERE status IN ('valid', 'rejected')").fetchone()[0]
+    assert twice.fetchone() is None
+    db.close()
+    assert trials == CALLS
+    assert valid >= 0.999 * CALLS
+    assert answers == books.total.answered
+    assert usage.ru_maxrss / 1024 < 120, "peak memory in MB"
+    print(f"{CALLS} trials, {books.total.received} calls, peak {usage.ru_maxrss / 1024:.0f} MB")
