@@ -22,10 +22,12 @@ from partynli.metrics.comparison import COMPARISONS, compare
 from partynli.metrics.consistency import consistency, distinct_labels, share_consistent
 from partynli.metrics.conventions import CONVENTIONS, Convention, convention
 from partynli.metrics.correlation import (
+    dense_ranks,
     distance_correlation,
     distance_correlation_test,
     kendall_permutation_test,
     kendall_tau,
+    kendall_tau_of_ranks,
 )
 from partynli.metrics.decompose import JsSplit, cross_validated_recalibration, js_split, recalibrate
 from partynli.metrics.discovery import benjamini_hochberg, benjamini_yekutieli
@@ -88,6 +90,7 @@ __all__ = [
     "consistency",
     "convention",
     "cross_validated_recalibration",
+    "dense_ranks",
     "dist_ce",
     "distance_correlation",
     "distance_correlation_test",
@@ -111,6 +114,7 @@ __all__ = [
     "js_split",
     "kendall_permutation_test",
     "kendall_tau",
+    "kendall_tau_of_ranks",
     "kl_divergence",
     "kl_laplace",
     "krippendorff_alpha",

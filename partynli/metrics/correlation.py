@@ -48,7 +48,28 @@ def kendall_tau(x: ArrayLike, y: ArrayLike) -> FloatArray:
     if np.isinf(a).any() or np.isinf(b).any():
         raise InputError("an infinite value has no rank that could be trusted")
     rows = (prod(shape[:-1]), shape[-1])
-    ranks_x, ranks_y = (np.broadcast_to(_dense_ranks(v), shape).reshape(rows) for v in (a, b))
+    ranks_x, ranks_y = (np.broadcast_to(dense_ranks(v), shape).reshape(rows) for v in (a, b))
+    return kendall_tau_of_ranks(ranks_x, ranks_y).reshape(shape[:-1])[()]
+
+
+def kendall_tau_of_ranks(ranks_x: IntArray, ranks_y: IntArray) -> FloatArray:
+    """Kendall's tau-b of values that are ranked already, as `dense_ranks` gives them.
+
+    Parameters
+    ----------
+    ranks_x, ranks_y
+        (rows, items) whole numbers from 0, equal values alike, gaps allowed; -1 leaves the item out.
+
+    Returns
+    -------
+    FloatArray
+        (rows,), -1 to 1. NaN with fewer than two items or where one side is all ties.
+
+    Examples
+    --------
+    >>> float(kendall_tau_of_ranks(np.array([[0, 1, 2]]), np.array([[4, 2, 0]]))[0])
+    -1.0
+    """
     if ranks_x.max(initial=0) < ranks_y.max(initial=0):
         ranks_x, ranks_y = ranks_y, ranks_x
     cells = int((ranks_x.max(initial=0) + 1) * (ranks_y.max(initial=0) + 1))
@@ -58,11 +79,15 @@ def kendall_tau(x: ArrayLike, y: ArrayLike) -> FloatArray:
         part = slice(start, start + size)
         tau[part] = _tau_b(_contingency(ranks_x[part], ranks_y[part]))
         start += size
-    return tau.reshape(shape[:-1])[()]
+    return tau
 
 
-def _dense_ranks(values: FloatArray) -> IntArray:
-    """Rank each row from 0, equal values alike; -1 for NaN."""
+def dense_ranks(values: FloatArray) -> IntArray:
+    """Rank each row (..., items) from 0, values that follow each other within 1e-9 alike; -1 for NaN.
+
+    >>> dense_ranks(np.array([0.3, 0.1, 0.1 + 0.2, np.nan])).tolist()
+    [1, 0, 1, -1]
+    """
     order = np.argsort(values, axis=-1)
     ascending = np.take_along_axis(values, order, -1)
     rises = np.zeros(values.shape, dtype=np.int64)

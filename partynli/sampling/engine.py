@@ -173,10 +173,10 @@ class Engine:
                     ahead = None
                     continue
             elif exhausted and lane.active == 0:
-                lane.caps.pass_on()
+                lane.give_back()
                 return
             else:
-                lane.caps.pass_on()
+                lane.give_back()
                 await lane.wake.wait()
                 continue
             worst = self._worst(trial)
@@ -195,25 +195,25 @@ class Engine:
 
     async def _may_start(self, lane: Lane, worst: float) -> bool:
         """Whether a call may start this moment; if not, returns when that may have changed."""
-        if not lane.in_flight.full and lane.caps.full:
-            lane.caps.waiting[lane] = None
-            await lane.wake.wait()
-            return False
         if lane.in_flight.full:
-            lane.caps.pass_on()
+            lane.give_back()
             await lane.wake.wait()
             return False
         if (delay := lane.delay(self._loop.time())) > 0:
-            lane.caps.pass_on()
+            lane.give_back()
             timer = self._loop.call_later(delay, lane.wake.set)
             await lane.wake.wait()
             timer.cancel()
+            return False
+        if not lane.caps.admits(lane):
+            await lane.wake.wait()
             return False
         if not self.budget.allows(worst):
             if self.in_flight == 0:  # nothing is set aside that could come free
                 self._error = BudgetReachedError("the budget leaves no room for the worst case of another call")
                 self._halt()
                 return False
+            lane.give_back()
             self._waiting_for_money.append(lane)
             await lane.wake.wait()
             return False

@@ -28,19 +28,31 @@ class Caps:
     tokens: Pacer
     now: int = 0
     """Calls in flight."""
+    kept: int = 0
+    """Slots kept for lanes that were woken and have not taken them yet."""
     waiting: dict[Lane, None] = field(default_factory=dict)
     """Lanes that wait for a slot, the longest waiting first."""
 
-    @property
-    def full(self) -> bool:
-        """Whether no further call may start."""
-        return self.most is not None and self.now >= self.most
+    def admits(self, lane: Lane) -> bool:
+        """Whether a lane may start a call; if not, it is put at the end of the queue and woken when it may.
+
+        Slots go round: a lane that has just given one back does not take it before those that wait.
+        """
+        if self.most is None or lane.has_slot:
+            return True
+        if not self.waiting and self.now + self.kept < self.most:
+            return True
+        self.waiting[lane] = None
+        self.pass_on()
+        return False
 
     def pass_on(self) -> None:
-        """Wake the lane that has waited longest, where there is a slot that nobody else takes."""
-        if self.waiting and not self.full:
+        """Keep a free slot for the lane that has waited longest, and wake it."""
+        if self.waiting and self.most is not None and self.now + self.kept < self.most:
             lane = next(iter(self.waiting))
             del self.waiting[lane]
+            lane.has_slot = True
+            self.kept += 1
             lane.wake.set()
 
 
@@ -78,6 +90,8 @@ class Lane:
         """Mean output tokens of an answer, for the token rate."""
         self.latency = 1.0
         self._given = rpm is not None
+        self.has_slot = False
+        """Whether a slot of the provider is kept for the lane."""
         self._heard = 0
         self._setbacks = 0
         self._limited = False
@@ -97,12 +111,23 @@ class Lane:
 
     def take(self, now: float, tokens: float) -> None:
         """Start one call."""
+        self._drop_slot()
         self.in_flight.now += 1
         self.caps.now += 1
         self.requests.take(now)
         self.tokens.take(now, tokens)
         self.caps.requests.take(now)
         self.caps.tokens.take(now, tokens)
+
+    def give_back(self) -> None:
+        """Let another lane have the slot that is kept for this one, which cannot use it now."""
+        if self.has_slot:
+            self._drop_slot()
+            self.caps.pass_on()
+
+    def _drop_slot(self) -> None:
+        self.caps.kept -= self.has_slot
+        self.has_slot = False
 
     def sent(self, now: float) -> None:
         """The call that started last leaves only now."""
