@@ -1,0 +1,48 @@
+"""``manifest.json``: what a run was planned to be; written last, so that a folder with one is a whole run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from partynli.errors import RunError
+from partynli.store.database import plain
+
+
+class _Manifest(dict[str, Any]):
+    """A manifest that says on one line what it lacks."""
+
+    def __missing__(self, key: str) -> Any:
+        raise RunError(f"the run's manifest.json lacks {key!r}: it is damaged, or another version wrote it")
+
+
+_PLAN: Mapping[str, type] = {
+    "participants": list,
+    "trials": list,
+    "items": str,
+    "n_items": int,
+    "groups": dict,
+    "reasks": int,
+}
+"""What every plan says, and of which type."""
+
+
+def read_manifest(path: Path) -> Mapping[str, Any]:
+    """The manifest of a run, which is a run only with one."""
+    file = path / "manifest.json"
+    try:
+        manifest = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is no run: it has no manifest.json") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{file} cannot be read: {plain(error)}; nothing was changed") from None
+    plan = manifest.get("plan") if isinstance(manifest, dict) else None
+    if not isinstance(plan, dict):
+        raise RunError(f"{file} is damaged: it holds no plan; nothing was changed")
+    if damaged := [key for key, kind in _PLAN.items() if not isinstance(plan.get(key), kind)]:
+        raise RunError(f"{file} is damaged: its plan lacks {', '.join(damaged)}; nothing was changed")
+    if len(plan["trials"]) != len(plan["participants"]):
+        raise RunError(f"{file} is damaged: its plan has not one number of trials a participant; nothing was changed")
+    return _Manifest(manifest)
