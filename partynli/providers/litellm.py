@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from partynli.errors import ErrorKind, ProviderError
 from partynli.providers.base import error_code, kind_of, read_completion, redact, refusal, retry_after
 from partynli.records import Participant, Request, Response
 
+# said by pydantic of litellm's own types, at the first answer; the person at the terminal can do nothing about it
+warnings.filterwarnings("ignore", message="Item .* on TypedDict class", category=UserWarning)
 litellm.telemetry = False
 litellm.suppress_debug_info = True
 litellm.drop_params = False
@@ -45,12 +48,11 @@ _KINDS: Mapping[str, ErrorKind] = {
 }
 """litellm's exceptions by name; a test holds the map complete."""
 
-_UNANSWERED = {
-    *("Timeout", "APIConnectionError", "APIResponseValidationError"),
-    # what litellm calls an internal server error: the connection broke after the call was sent
-    *("ReadError", "ReadTimeout", "RemoteProtocolError", "ConnectionResetError"),
-}
-"""Names of errors, or of their causes, after which a call may have been charged for."""
+_BY_STATUS = {"APIError", "BadRequestError"}
+"""What litellm raises for statuses that it has no exception for: the status says more."""
+_UNANSWERED = {"Timeout", "APIConnectionError", "APIResponseValidationError"}
+_BROKEN = {"ReadError", "ReadTimeout", "RemoteProtocolError", "ConnectionResetError"}
+"""Causes of what litellm calls an internal server error: the connection broke after the call was sent."""
 
 
 class LiteLLMProvider:
@@ -76,8 +78,9 @@ class LiteLLMProvider:
         """Nothing to do: litellm knows the addresses."""
 
     async def aclose(self) -> None:
-        """Close litellm's clients."""
+        """Close litellm's clients, those of other providers in this process too."""
         await litellm.close_litellm_async_clients()
+        litellm.in_memory_llm_clients_cache.flush_cache()  # else it would go on using some that are closed
 
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; `timeout` bounds all of it, in seconds."""
@@ -110,7 +113,7 @@ class LiteLLMProvider:
         status = status if isinstance(status, int) else None
         code = error_code({"error": getattr(error, "body", None)})
         kind = _KINDS.get(name)
-        if kind is None or (name == "APIError" and status):
+        if kind is None or (name in _BY_STATUS and status):
             kind = kind_of(status or 500, None)
         if code in ("insufficient_quota", "context_length_exceeded"):
             kind = kind_of(status or 400, code)
@@ -123,7 +126,7 @@ class LiteLLMProvider:
             retry_after=retry_after(headers),
             status=status,
             raw=redact(text, self._key),
-            billable=not _UNANSWERED.isdisjoint(_causes(error)),
+            billable=name in _UNANSWERED or not _BROKEN.isdisjoint(_causes(error)),
         )
 
 

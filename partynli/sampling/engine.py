@@ -17,6 +17,7 @@ from partynli.prompts import Renderer
 from partynli.providers import Provider, provider_for
 from partynli.records import Participant, Rejection, Request, Response, Trial
 from partynli.sampling.budget import Budget, cost_of, tokens_in, worst_cost
+from partynli.sampling.drift import Drift
 from partynli.sampling.events import Notice, Retrying, Stopped, Stored
 from partynli.sampling.lane import Caps, Lane
 from partynli.sampling.limits import Pacer
@@ -61,9 +62,8 @@ class Engine:
         self._bodies = {one.id: request_body(one) for one in plan.participants}
         self._new_bodies = set(self._bodies.values())
         self._recent_prompts: dict[str, None] = {}
-        self._served = run.served()
+        self._drift = Drift(run.served(), self._tell)
         self._answered: set[str] = set()
-        self._refingerprinted: set[str] = set()
         self._refused: dict[str, int] = {}
         self._left = self._settings.limit
         self.budget = Budget(self._settings.max_cost, sum(tally.cost for tally in run.tallies().values()))
@@ -291,7 +291,9 @@ class Engine:
         cost = cost_of(participant, response.usage)
         try:
             lane.answered(response.headers, latency, response.usage.tokens_out)
-            drifted = self._drifted(participant, response)
+            drifted = None if self._settings.allow_drift else self._drift.check(participant, response)
+            if drifted:
+                self._stop(participant, drifted)
             rejection = self._check(participant, response)
             reason = rejection.reason if rejection else None
             status: AttemptStatus = "drift" if drifted else "rejected" if reason else "valid"
@@ -388,28 +390,6 @@ class Engine:
             self._tell(Notice(f"the reader failed on an answer of {participant.name}: {type(error).__name__}"))
             return Rejection("schema", f"the reader failed: {type(error).__name__}")
 
-    def _drifted(self, participant: Participant, response: Response) -> bool:
-        """Whether another model answers than the one that gave the run's first answers."""
-        if response.served_model is None:
-            return False
-        if participant.id not in self._served:
-            self._served[participant.id] = (response.served_model, response.fingerprint)
-            if not participant.synthetic and not _same_model(participant.model, response.served_model):
-                asked, answers = participant.model, response.served_model
-                self._tell(Notice(f"{participant.name}: asked for {asked}, answered by {answers}"))
-        model, fingerprint = self._served[participant.id]
-        if response.fingerprint != fingerprint and participant.id not in self._refingerprinted:
-            self._refingerprinted.add(participant.id)
-            self._tell(Notice(f"{participant.name}: the server's fingerprint changed during the run; it is stored"))
-        if response.served_model == model or self._settings.allow_drift:
-            return False
-        self._stop(
-            participant,
-            f"{response.served_model!r} answers now, the run began with {model!r}; what it answered is kept apart. "
-            "`partynli resume --allow-drift` takes both",
-        )
-        return True
-
     def _given_up(self, participant: Participant, error: ProviderError) -> None:
         if error.kind == "fatal_participant":
             self._stop(participant, str(error))
@@ -446,18 +426,6 @@ async def _open(provider: Provider) -> None:
         await provider.reach()
     except ProviderError as error:
         raise InputError(f"{error}; nothing was sent. Start the server, or mend api_base in the registry") from None
-
-
-def _same_model(asked: str, served: str) -> bool:
-    """Whether one name is the other with a provider's prefix or a date: a hint for people, not a verdict.
-
-    >>> _same_model("anthropic/claude-opus-4", "claude-opus-4-20250514"), _same_model("gpt-4.1", "gpt-4.1-2025-04-14")
-    (True, True)
-    >>> _same_model("grok-3-mini", "grok-4.3")
-    False
-    """
-    names = [name.rpartition("/")[2].removesuffix("-latest").lower() for name in (asked, served)]
-    return names[0] in names[1] or names[1] in names[0]
 
 
 async def run_plan(plan: Plan, run: Run, environ: Mapping[str, str], settings: Settings | None = None) -> Summary:

@@ -74,7 +74,6 @@ class Plan:
         }
 
 
-
 def _hash_of(items: Iterable[Item]) -> str:
     """Content hash of all items in their order, one line of canonical JSON each."""
     digest = hashlib.sha256()
