@@ -196,8 +196,9 @@ def find_spans(marked: str, field: str, text: str) -> list[Span]:
         if start < 0:
             start = text.find(part)
         end = start + len(part)
-        if start < 0:
-            loose = re.compile(r"\s+".join(map(re.escape, part.split())), re.IGNORECASE)
+        words = part.split()
+        if start < 0 and len(" ".join(words)) <= len(text):
+            loose = re.compile(r"\s+".join(map(re.escape, words)), re.IGNORECASE)
             found = loose.search(text, after) or loose.search(text)
             start, end = found.span() if found else (-1, -1)
         if start < 0:

@@ -123,7 +123,10 @@ def proxy_for(address: str) -> str | None:
 
     Looked up once: aiohttp's own `trust_env` looks at every call, which triples the time of a call.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # no address at all; the first call will say so
+        return None
     if not parts.hostname or proxy_bypass(parts.hostname):
         return None
     return getproxies().get(parts.scheme)

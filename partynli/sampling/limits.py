@@ -29,6 +29,7 @@ class Pacer:
 
     def __init__(self, per_minute: float | None = None) -> None:
         self._next = 0.0
+        self._cold = True
         self.per_minute = per_minute
 
     @property
@@ -40,7 +41,6 @@ class Pacer:
     def per_minute(self, value: float | None) -> None:
         self._per_minute = value
         self._interval = 60.0 / (value * MARGIN) if value else 0.0
-        self._cold = True
 
     def widen(self) -> None:
         """Keep a little more distance: jitter on the way made two calls arrive closer than they were sent."""
