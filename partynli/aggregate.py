@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from partynli.errors import StoreError
 from partynli.items import Dataset
 from partynli.labels import ERROR
 from partynli.records import LabelDistribution, Participant, Task
@@ -107,27 +108,21 @@ def load_answers(run: Run, task: Task) -> Answers:
     participants = tuple(run.participants().values())
     items = tuple(run.item_uids())
     position = {one.id: number for number, one in enumerate(participants)}
-    place = {uid: number for number, uid in enumerate(items)}
-    code = {label: number for number, label in enumerate(task.labels)} | {ERROR: ASKED_IN_VAIN}
-    sets: dict[str, int] = {ERROR: ASKED_IN_VAIN}
-    rows: list[tuple[int, int, int, int, int]] = []
-    for participant, item, trial, simple, multi in run.judged():
-        set_code = sets.get(multi)
-        if set_code is None:
-            set_code = sets[multi] = len(sets) - 1
-        rows.append((position[participant], trial - 1, place[item], code[simple], set_code))
-    found = np.array(rows, dtype=np.int64).reshape(-1, 5)
-    trials = int(found[:, 1].max()) + 1 if len(found) else 0
-    shape = (len(participants), trials, len(items))
+    judged = run.judged([one.id for one in participants], items)
+    numbers = np.frombuffer(judged.numbers, dtype=np.int64)
+    sets = tuple(dict.fromkeys(multi for multi, _ in judged.labels if multi != ERROR))
+    simple_of, multi_of = _label_codes(judged.labels, task.labels, sets)
+    place, label = np.divmod(numbers, max(1, len(judged.labels)))
+    place, trial = np.divmod(place, max(1, judged.n_trials))
+    at = (place // max(1, len(items)), trial, place % max(1, len(items)))
+    shape = (len(participants), judged.n_trials, len(items))
     simple_codes = np.full(shape, NOT_ASKED, dtype=np.int16)
     multi_codes = np.full(shape, NOT_ASKED, dtype=np.int16)
-    at = (found[:, 0], found[:, 1], found[:, 2])
-    simple_codes[at] = found[:, 3]
-    multi_codes[at] = found[:, 4]
-    del sets[ERROR]
+    simple_codes[at] = simple_of[label]
+    multi_codes[at] = multi_of[label]
     return Answers(
         labels=task.labels,
-        sets=tuple(sets),
+        sets=sets,
         items=items,
         participants=participants,
         simple=simple_codes,
@@ -135,6 +130,18 @@ def load_answers(run: Run, task: Task) -> Answers:
         groups={name: tuple(position[one] for one in ids) for name, ids in run.experiments().items()},
         synthetic=bool(run.manifest["synthetic"]),
     )
+
+
+def _label_codes(pairs: Sequence[tuple[str, str]], labels: Sequence[str], sets: Sequence[str]) -> tuple[Codes, Codes]:
+    """Codes of the single label and of the label set of each pair."""
+    single = {label: number for number, label in enumerate(labels)} | {ERROR: ASKED_IN_VAIN}
+    several = {chosen: number for number, chosen in enumerate(sets)} | {ERROR: ASKED_IN_VAIN}
+    if strange := [simple for _, simple in pairs if simple not in single]:
+        raise StoreError(
+            f"the run holds the label {strange[0][:40]!r}, which its task does not have ({', '.join(labels)})"
+        )
+    simple_codes = np.array([single[simple] for _, simple in pairs], dtype=np.int16)
+    return simple_codes, np.array([several[multi] for multi, _ in pairs], dtype=np.int16)
 
 
 def human_counts(dataset: Dataset, source: str, items: Sequence[str], n_labels: int) -> Counts:

@@ -95,7 +95,8 @@ class Participant:
     """
 
     name: str
-    route: Route
+    route: Route | Literal["imported"]
+    """How it is reached; ``imported``: its answers came in a table, and it cannot be asked."""
     model: str
     params: Mapping[str, Any]
     """What is sent besides the model's name and the messages, exactly."""

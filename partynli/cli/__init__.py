@@ -6,6 +6,7 @@ import difflib
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -16,12 +17,17 @@ COMMANDS = {
     "sample": "Ask participants to annotate items, and keep every answer.",
     "resume": "Go on with a run that was stopped.",
     "status": "Show what of a run is done, failed and spent.",
+    "report": "Set labels of participants beside people's, with what the figures rest on.",
+    "randommix": "Show what other draws of participants would have found.",
+    "compare": "Compare two runs on the items that both have.",
+    "import": "Make a run of a table of answers, CSV or parquet.",
     "participants": "List participants, mixes, prices, and which keys are there.",
     "doctor": "Check registry, prompts, keys and servers, with one tiny call each.",
     "data": "List datasets, and fetch them.",
     "init": "Copy registry and prompts here, to be edited.",
 }
-"""Command -> its one line of help. Its module has the same name, and is imported only when the command is chosen."""
+"""Command -> its one line of help. Its module has the same name (``import_`` where Python keeps the name for itself),
+and is imported only when the command is chosen."""
 
 
 class _LazyGroup(click.Group):
@@ -31,7 +37,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"partynli.cli.{name}").command
+        module = f"{name}_" if iskeyword(name) else name
+        command: click.Command = import_module(f"partynli.cli.{module}").command
         return command
 
     def resolve_command(

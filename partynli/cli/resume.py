@@ -12,7 +12,7 @@ from partynli.cli.options import find_run, registry_option, runs_option
 from partynli.cli.output import console
 from partynli.cli.running import run_to_the_end
 from partynli.cli.sample import caps_of, task_from
-from partynli.errors import InputError, MissingKeysError
+from partynli.errors import InputError, MissingKeysError, RunError
 from partynli.registry import load_registry
 from partynli.sampling.plan import Plan
 from partynli.sampling.preflight import missing
@@ -51,6 +51,11 @@ def command(
     """
     path = find_run(run_name, runs_path)
     with Run.sampling(path) as run:
+        if "imported" in run.manifest:
+            raise RunError(
+                f"run {run.name!r} was imported: its answers came in a table, and there is nothing to go on with; "
+                "import other tables under another --run"
+            )
         plan = plan_of(run)
         caps = {name: ProviderCaps(**given) for name, given in run.manifest["caps"].items()}
         if registry_path is not None:

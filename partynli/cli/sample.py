@@ -132,17 +132,24 @@ def make_manifest(
     return {
         "schema": 1,
         "run": name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **provenance(),
         "synthetic": plan.synthetic,
-        "partynli": __version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "platform": sys.platform,
         "packages": {package: version(package) for package in ("aiohttp", "litellm", "pydantic")},
         "registry": {"file": registry, "hash": registry_hash},
         "plan": plan.describe(),
         "task": asdict(plan.task),
         "caps": {provider: asdict(cap) for provider, cap in caps.items() if provider in used},
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """When a run is made, and by which code."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "partynli": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": sys.platform,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from partynli.cli.options import find_run, runs_option
 from partynli.cli.output import console, money, safe
 from partynli.cli.output import table as new_table
+from partynli.labels import ERROR
 from partynli.store import Run, Tally, held_by
 
 
@@ -34,6 +36,10 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
             one: trials * plan["n_items"] for one, trials in zip(plan["participants"], plan["trials"], strict=True)
         }
         tallies = run.tallies()
+        is_imported = "imported" in run.manifest
+        if is_imported:
+            tallies = _imported(run.label_counts())
+            planned = {one: tallies.get(one, Tally()).begun for one in planned}
         names = {one.id: one.name for one in run.participants().values()}
         reasons = run.reasons()
     if as_json:
@@ -57,11 +63,23 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
     console.print(shown)
     settled = sum(tally.settled for tally in tallies.values())
     console.print(
-        f"{settled:,} of {sum(planned.values()):,} trials done, {money(sum(tally.cost for tally in tallies.values()))}"
+        f"{settled:,} answers imported"
+        if is_imported
+        else f"{settled:,} of {sum(planned.values()):,} trials done, "
+        f"{money(sum(tally.cost for tally in tallies.values()))}"
     )
     if settled < sum(planned.values()) and not pid:
         console.print(f"go on with it: partynli resume {path.name}")
     return 0
+
+
+def _imported(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Tally]:
+    """Answers of a table: each was begun and settled, and none was asked here."""
+    return {
+        one: Tally(begun=total, valid=total - labels.get(ERROR, 0), invalid=labels.get(ERROR, 0))
+        for one, labels in counts.items()
+        for total in (sum(labels.values()),)
+    }
 
 
 def _as_json(

@@ -22,6 +22,8 @@ _ROUTES: Mapping[str, tuple[str, str]] = {
 
 def provider_for(participant: Participant, environ: Mapping[str, str]) -> Provider:
     """The provider that a participant is reached through; its key is read from `environ` and nowhere else."""
+    if participant.route == "imported":
+        raise RegistryError(f"participant {participant.name!r} was imported with its answers and cannot be asked")
     if participant.route not in _ROUTES:
         raise RegistryError(f"participant {participant.name!r}: no provider for route {participant.route!r}")
     module, name = _ROUTES[participant.route]

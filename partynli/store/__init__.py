@@ -5,6 +5,7 @@ A run is a folder with ``run.sqlite`` (every attempt, raw), ``manifest.json`` (w
 """
 
 from partynli.store.database import held_by, is_remote, list_runs, runs_dir
+from partynli.store.importing import Earlier, Importing, importing, refuse_existing
 from partynli.store.rows import Attempt, AttemptStatus, JudgmentRow, Outcome, Tally, storable
 from partynli.store.run import Run, StoredItems
 from partynli.store.writer import Writer
@@ -12,6 +13,8 @@ from partynli.store.writer import Writer
 __all__ = [
     "Attempt",
     "AttemptStatus",
+    "Earlier",
+    "Importing",
     "JudgmentRow",
     "Outcome",
     "Run",
@@ -19,8 +22,10 @@ __all__ = [
     "Tally",
     "Writer",
     "held_by",
+    "importing",
     "is_remote",
     "list_runs",
+    "refuse_existing",
     "runs_dir",
     "storable",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,3 +47,13 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
     if len(plan["trials"]) != len(plan["participants"]):
         raise RunError(f"{file} is damaged: its plan has not one number of trials a participant; nothing was changed")
     return _Manifest(manifest)
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a run's manifest, whole or not at all."""
+    scratch = path / "manifest.json.part"
+    with scratch.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut could leave an empty manifest beside stored answers
+    scratch.replace(path / "manifest.json")

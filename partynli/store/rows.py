@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -71,6 +72,17 @@ class JudgmentRow(NamedTuple):
     repair: str | None
     reader: str | None
     source: str
+
+
+class Judged(NamedTuple):
+    """All judgments of a run, as numbers."""
+
+    labels: list[tuple[str, str]]
+    """Label set and single label that occur together, sorted; L of them."""
+    n_trials: int
+    """The highest number of a trial, T."""
+    numbers: array[int]
+    """``((participant * items + item) * T + trial - 1) * L + label`` of each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from partynli.errors import PlanMismatchError, RunError, StoreError
 from partynli.hashing import canonical_json
 from partynli.records import Item, Participant, Price
 from partynli.store.database import connect, hold, plain, transaction
-from partynli.store.manifest import read_manifest
-from partynli.store.rows import SCHEMA, VERSION, Attempt, AttemptStatus, JudgmentRow, Outcome, Tally
+from partynli.store.layout import lay_out, remove_unfinished
+from partynli.store.manifest import read_manifest, write_manifest
+from partynli.store.rows import VERSION, Attempt, AttemptStatus, Judged, JudgmentRow, Outcome, Tally
 
 _TALLIES = """
 SELECT participant, count(*), sum(valid), sum(NOT valid AND NOT drift AND rejected > ?1), sum(drift AND NOT valid),
@@ -84,28 +85,10 @@ class Run:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _remove_unfinished(path / "run.sqlite")
+            remove_unfinished(path / "run.sqlite")
             with closing(connect(path / "run.sqlite", write=True, create=True)) as db, transaction(db):
-                for statement in SCHEMA.split(";"):
-                    db.execute(statement)
-                db.executemany(
-                    "INSERT INTO participant VALUES (?, ?, ?)",
-                    ((one.id, one.name, canonical_json(asdict(one))) for one in participants),
-                )
-                db.executemany(
-                    "INSERT INTO item (uid, json) VALUES (?, ?)",
-                    ((item.uid, canonical_json(dict(item.texts))) for item in items),
-                )
-                db.executemany(
-                    "INSERT INTO experiment VALUES (?, ?)",
-                    ((name, one) for name, members in experiments.items() for one in members),
-                )
-            scratch = path / "manifest.json.part"
-            with scratch.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())  # else a power cut could leave an empty manifest beside stored answers
-            scratch.replace(path / "manifest.json")
+                lay_out(db, participants, items, experiments)
+            write_manifest(path, manifest)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"run {path} cannot be written: {plain(error)}") from None
 
@@ -226,10 +209,42 @@ class Run:
                 found.setdefault(participant, {})[label] = count
         return found
 
-    def judged(self) -> Iterator[tuple[str, str, int, str, str]]:
-        """Participant id, item uid, trial, single label and label set of every judgment."""
+    def judged(self, participants: Sequence[str], items: Sequence[str]) -> Judged:
+        """Every judgment as one number, which the database puts together: three times as fast as rows of texts.
+
+        Parameters
+        ----------
+        participants, items
+            Ids and uids, whose positions the numbers hold.
+        """
         with self._explained():
-            yield from self._db.execute("SELECT participant, item, trial, class_simple, class_multi FROM judgment")
+            self._db.execute("BEGIN")  # one state of the run, whoever writes meanwhile
+            try:
+                return self._judged(participants, items)
+            except TypeError:
+                raise StoreError(
+                    f"{self.database}: judgments of an unknown participant or item; the file is damaged"
+                ) from None
+            finally:
+                self._db.execute("ROLLBACK")  # and the positions are gone
+
+    def _judged(self, participants: Sequence[str], items: Sequence[str]) -> Judged:
+        db = self._db
+        for name, texts in (("participant", participants), ("item", items)):
+            db.execute(f"CREATE TEMP TABLE {name}_at (text TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID")
+            db.executemany(f"INSERT INTO {name}_at VALUES (?, ?)", ((text, n) for n, text in enumerate(texts)))
+        found = db.execute("SELECT DISTINCT class_multi, class_simple, trial FROM judgment").fetchall()
+        labels = sorted({(multi, simple) for multi, simple, _ in found})
+        n_trials = max((trial for *_, trial in found), default=0)
+        db.execute("CREATE TEMP TABLE label_at (m TEXT, s TEXT, n INTEGER, PRIMARY KEY (m, s)) WITHOUT ROWID")
+        db.executemany("INSERT INTO label_at VALUES (?, ?, ?)", ((*pair, n) for n, pair in enumerate(labels)))
+        numbers = db.execute(
+            "SELECT ((p.n * ?1 + i.n) * ?2 + j.trial - 1) * ?3 + l.n FROM judgment j "
+            "LEFT JOIN participant_at p ON p.text = j.participant LEFT JOIN item_at i ON i.text = j.item "
+            "LEFT JOIN label_at l ON l.m = j.class_multi AND l.s = j.class_simple",
+            (len(items), n_trials, len(labels)),
+        )
+        return Judged(labels, n_trials, array("q", chain.from_iterable(numbers)))
 
     def texts(self, uids: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Texts of some items, by uid."""
@@ -238,6 +253,11 @@ class Run:
             marks = ",".join("?" * len(asked))
             rows = self._db.execute(f"SELECT uid, json FROM item WHERE uid IN ({marks})", asked)
             return {uid: json.loads(text) for uid, text in rows}
+
+    def explanations(self) -> Iterator[tuple[str, str, str]]:
+        """Participant id, item uid and text of every explanation that is not empty."""
+        with self._explained():
+            yield from self._db.execute("SELECT participant, item, explanation FROM judgment WHERE explanation != ''")
 
     def item_uids(self) -> list[str]:
         """Uids of all items, in the run's order."""
@@ -339,20 +359,6 @@ def _explained(database: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(f"{database}: {plain(error)}") from None
-
-
-def _remove_unfinished(database: Path) -> None:
-    """Remove what a creation that was cut short left. Without a manifest it holds no answers; if it does, it stays."""
-    if database.exists():
-        with closing(connect(database, write=True)) as db:
-            begun = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempt'").fetchone()
-            if begun and db.execute("SELECT 1 FROM attempt LIMIT 1").fetchone():
-                raise StoreError(
-                    f"{database} holds answers, but the manifest.json beside it is gone; nothing was changed. "
-                    "Put it back, or choose another --run"
-                )
-    for suffix in ("", "-wal", "-shm", "-journal"):  # a log that is left behind would be played into the new file
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 def _parsed(text: str, database: Path) -> dict[str, Any]:

@@ -1,0 +1,170 @@
+"""``partynli compare``: two runs on the items that both have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from partynli.aggregate import Answers
+from partynli.analysis.compare import CAUTION, Comparison, Difference, compare_groups
+from partynli.analysis.groups import EVERYBODY, groups_of
+from partynli.analysis.lookup import Figure, people_of
+from partynli.cli.options import find_run, runs_option
+from partynli.cli.output import console, safe
+from partynli.cli.output import table as new_table
+from partynli.cli.reading import (
+    Reading,
+    answers_of,
+    figure_name,
+    group_members,
+    pick_scope,
+    rounded,
+    scopes_of,
+    shortened,
+)
+from partynli.errors import InputError
+from partynli.report.draws import nested, number
+
+
+@click.command("compare")
+@click.argument("run_a", metavar="RUN_A")
+@click.argument("run_b", metavar="RUN_B")
+@click.option("--scope", metavar="NAME", help="Items: common50, all122 or all; by default the first that applies.")
+@click.option("--group", metavar="NAME", help="Mix, experiment or participant that both runs have.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of resamples and permutations.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+@runs_option
+def command(
+    run_a: str, run_b: str, scope: str | None, group: str | None, seed: int, as_json: bool, runs_path: Path | None
+) -> int:
+    """Compare two runs, figure by figure, on the items that both have.
+
+    Mixes and experiments of the same name are compared; where there is none, all participants of the one with all of
+    the other. The difference is B less A, with a 95 % interval (paired bootstrap over items) and p (paired permutation
+    test over items).
+
+    \b
+    Examples:
+      partynli compare pilot main
+      partynli compare pilot main --group hi --scope all122 --json
+    """
+    paths = [find_run(name, runs_path) for name in (run_a, run_b)]
+    readings = [answers_of(path) for path in paths]
+    names = [path.name for path in paths]
+    scope_name, uids, lacking = _shared_items(readings, names, scope)
+    a, b = (one.answers.on(uids) for one in readings)
+    dataset = readings[0].dataset or readings[1].dataset
+    human = people_of(dataset, a)
+    groups = _shared_groups(readings, names, group)
+    compared = {name: compare_groups(a, b, (in_a, in_b), human, seed=seed) for name, (in_a, in_b) in groups.items()}
+    notes = [*dict.fromkeys(note for reading in readings for note in reading.notes), *lacking]
+    notes += _unlike(readings)
+    if as_json:
+        found = {name: _as_json(one) for name, one in compared.items()}
+        head = {"schema": 1, "runs": names, "synthetic": a.synthetic or b.synthetic, "scope": scope_name, "seed": seed}
+        whole = {**head, "n_items": len(a.items), "groups": found, "caution": CAUTION, "notes": notes}
+        click.echo(json.dumps(whole, indent=1, allow_nan=False))
+        return 0
+    console.print(
+        f"A [bold]{safe(names[0])}[/bold], B [bold]{safe(names[1])}[/bold], {safe(scope_name)}: "
+        f"{len(a.items):,} items that both have, seed {seed}"
+    )
+    for name, one in compared.items():
+        _print(name, one)
+    console.print(CAUTION, style="yellow")
+    for note in notes:
+        console.print(safe(note), style="dim")
+    return 0
+
+
+def _shared_items(
+    readings: Sequence[Reading], names: Sequence[str], scope: str | None
+) -> tuple[str, tuple[str, ...], list[str]]:
+    """The items of a scope that both runs have, and notes that name the others."""
+    if scope is None:
+        scopes = [scopes_of(one.answers, one.dataset) for one in readings]
+        scope = next((name for name in scopes[0] if name in scopes[1]), "all")
+    uids = [pick_scope(one, scope)[1] for one in readings]
+    notes = []
+    for here, there, name in ((0, 1, names[0]), (1, 0, names[1])):
+        known = set(uids[there])
+        if only := [uid for uid in uids[here] if uid not in known]:
+            notes.append(f"{len(only):,} items only in {name}, left out: {shortened(only)}")
+    known = set(uids[1])
+    shared = tuple(sorted(uid for uid in uids[0] if uid in known))
+    if not shared:
+        raise InputError(f"runs {names[0]} and {names[1]} share no item of scope {scope}; nothing to compare")
+    return scope, shared, notes
+
+
+def _shared_groups(
+    readings: Sequence[Reading], names: Sequence[str], group: str | None
+) -> dict[str, tuple[Sequence[int], Sequence[int]]]:
+    """Members in both runs of the groups to compare, by name."""
+    a, b = (one.answers for one in readings)
+    if group is not None:
+        return {group: (group_members(a, group, names[0]), group_members(b, group, names[1]))}
+    of_a, of_b = (_groups(one) for one in (a, b))
+    shared = [name for name in of_a if name in of_b and name != EVERYBODY]
+    for name, there in zip(names, (of_a, of_b), strict=True):
+        if EVERYBODY not in there:
+            raise InputError(f"run {name} holds no answers yet")
+    return {name: (of_a[name], of_b[name]) for name in shared or [EVERYBODY]}
+
+
+def _groups(answers: Answers) -> dict[str, tuple[int, ...]]:
+    return {group.name: group.members for group in groups_of(answers)[0] if group.kind != "participant"}
+
+
+def _unlike(readings: Sequence[Reading]) -> list[str]:
+    """What the two runs' plans do not share, beyond what they are compared for."""
+    notes = []
+    prompts = [one.manifest["plan"].get("prompts") for one in readings]
+    if prompts[0] != prompts[1]:
+        notes.append("the two runs used different prompts")
+    if any(one.answers.synthetic for one in readings):
+        notes.append("SYNTHETIC: simulated participants, no finding about any model")
+    return notes
+
+
+def _as_json(one: Comparison) -> dict[str, Any]:
+    def spelt(_: Figure, found: Difference) -> dict[str, Any]:
+        fields = {name: value if isinstance(value, int) else number(value) for name, value in asdict(found).items()}
+        return {**fields, "ci": [fields.pop("low"), fields.pop("high")]}
+
+    return {
+        "n_items": len(one.items),
+        **{
+            run: {
+                "participants": one.participants[k],
+                "trials": one.trials[k],
+                "n_valid": one.n_valid[k],
+                "n_asked": one.n_asked[k],
+            }
+            for k, run in enumerate("ab")
+        },
+        "figures": nested(one.differences, spelt),
+        "notes": one.notes,
+    }
+
+
+def _print(name: str, one: Comparison) -> None:
+    valid = " and ".join(f"{n:,} of {of:,}" for n, of in zip(one.n_valid, one.n_asked, strict=True))
+    people = f"{one.participants[0]} and {one.participants[1]} participants"
+    console.print(f"[bold]{safe(name)}[/bold]: {people}, {valid} answers valid")
+    rows = new_table("figure", "against", "A", "B", "B - A", "95 %", "p", "n items", left=2)
+    for (metric, source), found in one.differences.items():
+        defined = found.difference == found.difference
+        between = f"{rounded(found.low)} to {rounded(found.high)}" if defined else "–"
+        numbers = (rounded(found.a), rounded(found.b), rounded(found.difference), between, rounded(found.p, 4))
+        rows.add_row(figure_name(metric), safe(source or ""), *numbers, f"{found.n:,}")
+    console.print(rows)
+    if void := sum(found.undefined > 0 for found in one.differences.values()):
+        console.print(f"{void} figures are undefined on some resamples, which are left out (--json counts them)")
+    for note in one.notes:
+        console.print(note, style="dim")

@@ -1,0 +1,261 @@
+"""Tables of a report as plain text cells, which the terminal and Markdown lay out in their own ways.
+
+Names in them are untrusted: whoever prints a cell escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from partynli.analysis.figures import RAREFIED_TO, Figure
+from partynli.analysis.honesty import Honesty, Range
+from partynli.analysis.scope import Row, Scope
+from partynli.analysis.substitutes import AltTests
+from partynli.analysis.tables import main_source, nulls, single, table_2, table_5
+from partynli.metrics import Convention
+
+SOURCES: Mapping[str, str] = {"livenli": "LiveNLI", "chaosnli": "ChaosNLI", "mnli": "MNLI"}
+NOTHING = "–"
+NAN = float("nan")
+_NOT_THERE = Figure()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table: a title, column heads (a line break parts a head's lines), rows of text, and how to read it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def number(value: float, digits: int) -> str:
+    """A number, or a dash where it is undefined.
+
+    >>> number(0.25, 3), number(float("nan"), 3), number(-0.0001, 2)
+    ('0.250', '–', '0.00')
+    """
+    if value != value:
+        return NOTHING
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
+
+
+def with_sd(figure: Figure, digits: int) -> str:
+    """A value and its standard deviation over items.
+
+    >>> with_sd(Figure(value=0.639, sd=0.231), 2)
+    '0.64 ±.23'
+    """
+    if figure.sd != figure.sd:
+        return number(figure.value, digits)
+    return f"{number(figure.value, digits)} ±{number(figure.sd, digits).removeprefix('0')}"
+
+
+def with_interval(figure: Figure, digits: int, of: int = 0) -> str:
+    """A value and its 95 % interval, and the number of items where it is not defined on all of them.
+
+    >>> with_interval(Figure(value=0.5, low=0.4, high=0.625, n=9), 2, of=10)
+    '0.50 [0.40, 0.62] (9)'
+    """
+    interval = span(Range(figure.low, figure.high), digits)
+    return " ".join(filter(None, [number(figure.value, digits), interval, _partly(figure, of)]))
+
+
+def _partly(figure: Figure, of: int) -> str:
+    return f"({figure.n})" if 0 < figure.n < of else ""
+
+
+def span(bounds: Range, digits: int) -> str:
+    """Two bounds, or nothing."""
+    return "" if bounds.low != bounds.low else f"[{number(bounds.low, digits)}, {number(bounds.high, digits)}]"
+
+
+def of(row: Row, name: str, source: str | None = None) -> Figure:
+    """A figure of a row; an undefined one where the row has it not."""
+    figures = row.figures if source is None else row.against.get(source, {})
+    return figures.get(name, _NOT_THERE)
+
+
+def titled(source: str) -> str:
+    """A human population as tables name it."""
+    return SOURCES.get(source, source)
+
+
+def name_of(row: Row, scope: Scope, *, as_single: bool = False) -> str:
+    """How a table names a row."""
+    if row.kind == "human":
+        return f"Human {titled(row.name)}"
+    if as_single and row is single(scope):
+        return f"SINGLE {row.name}"
+    return row.name
+
+
+def sheet_2(scope: Scope, convention: Convention, digits: int) -> Sheet:
+    """Table 2: label variation by experiment, against each human population."""
+    sources = list(scope.human)
+    heads: list[str] = ["", *_own_heads(convention)]
+    for source in sources:
+        heads += [f"{titled(source)}\nCor.", f"\n{_js(convention)}"]
+    rows = []
+    for row in table_2(scope):
+        cells = [name_of(row, scope, as_single=True), with_sd(of(row, "entropy"), digits)]
+        cells.append(number(of(row, "alpha").value, digits))
+        for source in sources:
+            cells.append(number(of(row, "kendall_tau", source).value, digits))
+            cells.append(with_sd(of(row, "js_distance", source), digits))
+        rows.append(tuple(cells))
+    best = single(scope)
+    note = "± is the sd over items. "
+    if best is not None:
+        many = sum(one.kind == "participant" for one in scope.groups)
+        note += f"SINGLE is the best of {many} participants by {_js(convention)}, which flatters single models."
+    return Sheet("Table 2: label variation", tuple(heads), tuple(rows), note.strip())
+
+
+def _own_heads(convention: Convention) -> tuple[str, str]:
+    return (f"\nH ({convention.entropy_unit})", "\nα")
+
+
+def _js(convention: Convention) -> str:
+    return "JS" if convention.js_kind == "distance" else "JSD"
+
+
+def sheet_5(scope: Scope, convention: Convention, digits: int, labels: Sequence[str]) -> Sheet:
+    """Table 5: mixes and every participant."""
+    source = main_source(scope)
+    dcor = any("distance_correlation" in row.against.get(source or "", {}) for row in scope.groups)
+    heads = [
+        "",
+        "\nH",
+        f"\n{_js(convention)}",
+        "KL\nP‖Q",
+        "KL\nQ‖P",
+        "\nTVD",
+        "\nAgree",
+        *(["\nD.Corr"] if dcor else []),
+    ]
+    heads += ["\nα", "labels\nan item", *(f"%\n{label}" for label in labels), "valid\n/ asked"]
+    rows = []
+    for row in table_5(scope):
+        against = ["js_distance", "kl_pq", "kl_qp", "tvd", "agreement", *(["distance_correlation"] if dcor else [])]
+        cells = [name_of(row, scope), number(of(row, "entropy").value, digits)]
+        cells += [number(of(row, name, source).value, digits) for name in against]
+        cells += [number(of(row, "alpha").value, digits), number(of(row, "consistency").value, digits)]
+        cells += [number(100 * row.label_shares[label], 0) for label in labels]
+        cells.append(f"{row.n_valid}/{row.n_asked}")
+        rows.append(tuple(cells))
+    people = f"P is {titled(source)}, Q the row. " if source else ""
+    return Sheet(
+        "Table 5: mixes and participants",
+        tuple(heads),
+        tuple(rows),
+        f"{people}KL with eps {convention.kl_eps:g}: it mostly counts empty cells. labels an item: distinct ones over "
+        "a participant's trials, 1 = always the same.",
+    )
+
+
+def sheet_own(scope: Scope, digits: int) -> Sheet:
+    """What stands behind H and alpha: intervals, and what people's votes would give at the row's size."""
+    n = len(scope.items)
+    rows = [
+        (
+            name_of(row, scope),
+            f"{row.n_valid}/{row.n_asked}",
+            str(row.size),
+            with_interval(of(row, "entropy"), digits, n),
+            number(of(row, "entropy").ceiling, digits),
+            f"{number(rarefied.value, digits)} {_partly(rarefied, n)}".rstrip(),
+            with_interval(of(row, "alpha"), digits, n),
+            number(of(row, "alpha").ceiling, digits),
+        )
+        for row in _with_votes(scope)
+        for rarefied in [of(row, "entropy_rarefied")]
+    ]
+    heads = (
+        "",
+        "valid\n/ asked",
+        "votes\nan item",
+        "\nH [95 %]",
+        "\npeople",
+        f"H at\n{RAREFIED_TO} votes",
+        "\nα [95 %]",
+        "\npeople",
+    )
+    note = (
+        f"people: what as many votes of people give. H grows with the number of votes: compare it at {RAREFIED_TO}, or "
+        "with people's. (n): the figure is defined on n items only."
+    )
+    return Sheet("H and α with their intervals", heads, tuple(rows), note)
+
+
+def sheet_against(scope: Scope, source: str, convention: Convention, digits: int) -> Sheet:
+    """What stands behind distance and correlation: interval, ceiling, null, permutation p."""
+    rows, n = [], len(scope.items)
+    for row in [*_with_votes(scope), *nulls(scope)]:
+        if source not in row.against:
+            continue
+        js, tau = of(row, "js_distance", source), of(row, "kendall_tau", source)
+        rows.append(
+            (
+                name_of(row, scope),
+                with_interval(js, digits, n),
+                number(js.ceiling, digits),
+                number(js.null, digits),
+                with_interval(tau, digits, n),
+                number(tau.ceiling, digits),
+                number(tau.p, 3),
+            )
+        )
+    heads = ("", f"\n{_js(convention)} [95 %]", "\npeople", "\nshuffled", "\nCor. [95 %]", "\npeople", "\np")
+    schemes = dict.fromkeys(scope.ceilings.get(source, {}).values())
+    note = "people: people against people at the row's size"
+    note += f" ({'; '.join(schemes)}). " if schemes else ". "
+    note += "shuffled: the row's distributions on the wrong items. p: items shuffled, two-sided."
+    return Sheet(f"Against {titled(source)}: intervals, people against people, chance", heads, tuple(rows), note)
+
+
+def _with_votes(scope: Scope) -> list[Row]:
+    """People and every row of tables 2 and 5, each once, in their order."""
+    rows = [*scope.human.values(), *table_2(scope), *table_5(scope)]
+    return [row for k, row in enumerate(rows) if row.kind != "null" and row not in rows[:k]]
+
+
+def sheet_honesty(checks: Sequence[Honesty], digits: int) -> Sheet:
+    """What the figures of mixes and experiments rest on."""
+    rows = []
+    for one in checks:
+        gap = [one.gap.total, one.gap.marginal, one.gap.item, one.gap.total_recalibrated] if one.gap else [NAN] * 4
+        distance = one.jackknife.get("js_distance", Range(NAN, NAN))
+        rows.append(
+            (
+                one.group,
+                str(one.participants),
+                number(one.effective_centred, 1),
+                number(one.effective_raw, 1),
+                *(number(part, digits) for part in gap),
+                span(distance, digits) or NOTHING,
+                span(one.bounds.get("js_distance", one.bounds["entropy"]), digits) or NOTHING,
+            )
+        )
+    heads = ["", "partici-\npants", "\nworth", "\n(raw)", "\nJSD", "= label\nbias", "\n+ items", "recali-\nbrated"]
+    heads += ["JS by par-\nticipants", "if errors\na label"]
+    return Sheet(
+        "What mixes and experiments rest on",
+        tuple(heads),
+        tuple(rows),
+        "worth: effective number of participants, by how alike they stray from people. recalibrated: JSD left once "
+        "labels are used as often as people use them. JS by participants: 95 % jackknife. if errors a label: range of "
+        "JS (of H without human data) if missing answers had been one label.",
+    )
+
+
+def sheet_alt_test(tests: AltTests, digits: int) -> Sheet:
+    """The alternative annotator test of every row."""
+    rows = tuple(
+        (one.group, number(one.winning_rate, digits), number(one.advantage_probability, digits)) for one in tests.rows
+    )
+    note = f"ε = {tests.epsilon:g} (crowd workers); passes from a winning rate of 0.5 on. {tests.why}."
+    return Sheet("Alternative annotator test", ("", "winning\nrate", "advantage\nprobability"), rows, note)

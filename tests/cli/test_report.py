@@ -1,0 +1,160 @@
+"""`partynli report` as a person runs it, on runs that hold what the paper's run would."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+Partynli = Callable[..., CompletedProcess[str]]
+ANSWERS = {
+    "a": [["true", "either", "false", "either"], ["true", "either", "either", "either"]],
+    "b": [["true", "true", "false", "error"], ["either", "true", "false", "either"]],
+}
+UIDS = ["i1", "i2", "i3", "i4"]
+
+
+def report(partynli: Partynli, *args: str) -> dict[str, Any]:
+    done = partynli("report", *args, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout, parse_constant=pytest.fail)
+    return found
+
+
+def test_report_of_a_run_without_people(partynli: Partynli, judged_run: Callable[..., Path]) -> None:
+    path = judged_run("toy", ANSWERS, UIDS)
+    done = partynli("report", "toy")
+    assert done.returncode == 0, done.stderr
+    assert "no human data" in done.stdout
+    assert "Table 2" in done.stdout
+    assert "Table 5" in done.stdout
+    text = (path / "report.md").read_text()
+    assert text.startswith("# Report of run toy")
+    assert "no human data" in text
+    found = report(partynli, "toy")
+    (mix,) = (one for one in found["scopes"]["all"]["groups"] if one["name"] == "mix")
+    assert (mix["n_valid"], mix["n_asked"], mix["trials"]) == (15, 16, 2)
+    assert mix["label_shares"]["true"] == pytest.approx(5 / 15)
+    assert any("no human data" in note for note in found["notes"])
+
+
+def test_report_goes_where_it_is_wanted(partynli: Partynli, judged_run: Callable[..., Path], tmp_path: Path) -> None:
+    path = judged_run("toy", ANSWERS, UIDS)
+    assert partynli("report", "toy", "--out", "there/it").returncode == 0
+    assert (tmp_path / "there" / "it" / "report.md").is_file()
+    assert not (path / "report.md").exists()
+    report(partynli, "toy", "--out", "json")
+    written = json.loads((tmp_path / "json" / "report.json").read_text())
+    assert written["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--scope", "common05"], "unknown scope 'common05' in run toy"),
+        (["--convention", "chen2042"], "no convention is called 'chen2042'"),
+        (["--items-out", "x.csv"], "--items-out needs people's answers"),
+        (["--out", "/dev/null/x"], "cannot be written"),
+        (["--draws", "1"], "100"),
+        (["--registry", "none.yaml"], "none.yaml"),
+    ],
+)
+def test_bad_input_is_one_line(partynli: Partynli, judged_run: Callable[..., Path], args: list[str], said: str) -> None:
+    judged_run("toy", ANSWERS, UIDS)
+    done = partynli("report", "toy", *args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_empty_run(partynli: Partynli, judged_run: Callable[..., Path]) -> None:
+    judged_run("empty", {"a": [[None, None]]}, ["i1", "i2"])
+    done = partynli("report", "empty")
+    assert done.returncode == 2
+    assert "run empty holds no answers yet" in done.stderr
+
+
+def test_synthetic_runs_say_so(partynli: Partynli, tmp_path: Path) -> None:
+    assert partynli("sample", "--mix", "demo", "--trials", "1", "--limit", "60", "--run", "demo").returncode == 0
+    done = partynli("report", "demo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("SYNTHETIC") >= 2
+    assert "SYNTHETIC" in (tmp_path / "runs" / "demo" / "report.md").read_text()
+    assert report(partynli, "demo")["synthetic"] is True
+
+
+@pytest.fixture
+def livenli(environ: dict[str, str]) -> list[dict[str, str]]:
+    root = Path(environ.get("PARTYNLI_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    file = root / "livenli" / "livenli.csv"
+    if not file.is_file():
+        pytest.skip("livenli/livenli.csv is not under PARTYNLI_DATA nor under ../shared/data")
+    environ["PARTYNLI_DATA"] = str(root)
+    with file.open(newline="", encoding="utf-8") as opened:
+        return list(csv.DictReader(opened))
+
+
+@pytest.fixture
+def run_over_livenli(livenli: list[dict[str, str]], judged_run: Callable[..., Path]) -> list[str]:
+    """A run over all items and one that LiveNLI does not know, whose participants answer as two people did."""
+    uids = list(dict.fromkeys(row["uid"] for row in livenli))
+    first: dict[str, Counter[str]] = {uid: Counter() for uid in uids}
+    for row in livenli:
+        chosen = row["multilabel"].split(" | ")
+        first[row["uid"]][chosen[0] if len(chosen) == 1 else "either"] += 1
+    mode = [first[uid].most_common(1)[0][0] for uid in uids]
+    steady, wavering = [mode, mode], [mode, [first[uid].most_common()[-1][0] for uid in uids]]
+    judged_run("live", {"steady": steady, "wavering": wavering}, uids)
+    judged_run("more", {"steady": [[*mode, "true"]], "wavering": [[*mode, "error"]]}, [*uids, "mine-1"])
+    return uids
+
+
+def test_published_human_figures(partynli: Partynli, run_over_livenli: list[str]) -> None:
+    scopes = report(partynli, "live")["scopes"]
+    assert list(scopes) == ["common50", "all122"]
+    assert [scopes[name]["n_items"] for name in scopes] == [50, 122]
+    common, everything = scopes["common50"]["human"], scopes["all122"]["human"]
+    printed = {"livenli": (0.639, 0.231), "chaosnli": (0.724, 0.125), "mnli": (0.717, 0.103)}
+    for source, (mean, sd) in printed.items():
+        assert (round(common[source]["entropy"]["value"], 3), round(common[source]["entropy"]["sd"], 3)) == (mean, sd)
+    assert round(common["livenli"]["alpha"]["value"], 3) == 0.262
+    assert round(everything["livenli"]["alpha"]["value"], 3) == 0.265
+    assert round(everything["livenli"]["entropy"]["value"], 3) == 0.706
+    assert everything["livenli"]["n_valid"] == 1405
+    assert round(common["chaosnli"]["entropy_rarefied"]["value"], 3) == 0.636
+    assert round(common["livenli"]["entropy_rarefied"]["value"], 3) == 0.639
+    against = common["livenli"]["against"]
+    assert round(against["chaosnli"]["kendall_tau"]["value"], 3) == 0.211
+    assert round(against["mnli"]["kendall_tau"]["value"], 3) == -0.023
+    nulls = {one["name"]: one["against"]["livenli"] for one in scopes["common50"]["groups"] if one["kind"] == "null"}
+    assert round(nulls["uniform"]["js_distance"]["value"], 3) == 0.352
+    assert round(nulls["marginal of livenli"]["js_distance"]["value"], 3) == 0.318
+
+
+def test_the_rest_of_the_report_on_livenli(partynli: Partynli, run_over_livenli: list[str], tmp_path: Path) -> None:
+    done = partynli("report", "live", "--items-out", "missed.csv", "--scope", "all122")
+    assert done.returncode == 0, done.stderr
+    assert "14 of 48 workers have at least 30 items" in done.stdout
+    assert "common50" not in done.stdout
+    with (tmp_path / "missed.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(float(row["q_value"]) <= 0.05 for row in rows)
+    assert all(row["premise"] for row in rows)
+
+
+def test_items_that_people_did_not_see_are_named_and_counted(partynli: Partynli, run_over_livenli: list[str]) -> None:
+    found = report(partynli, "more")
+    assert any("1 of 123 items" in note and "mine-1" in note for note in found["notes"])
+    assert list(found["scopes"]) == ["common50", "all122", "all"]
+    everything = found["scopes"]["all"]
+    assert everything["n_items"] == 123
+    assert any("livenli knows 122 of 123 items" in note for note in everything["notes"])
+    (mix,) = (one for one in everything["groups"] if one["name"] == "mix")
+    assert mix["against"]["livenli"]["js_distance"]["n"] == 122
+    assert mix["entropy"]["n"] == 123
