@@ -127,7 +127,7 @@ def load_answers(run: Run, task: Task) -> Answers:
         participants=participants,
         simple=simple_codes,
         multi=multi_codes,
-        groups={name: tuple(position[one] for one in ids) for name, ids in run.experiments().items()},
+        groups={name: tuple(sorted(position[one] for one in ids)) for name, ids in run.experiments().items()},
         synthetic=bool(run.manifest["synthetic"]),
     )
 

@@ -181,7 +181,7 @@ def test_several_experiments_go_together() -> None:
 
 def test_each_participant_is_asked_once_with_the_most_trials_that_anyone_wants() -> None:
     a, b, c = (Participant(name, "openai", name, {}) for name in "abc")
-    participants, trials = merge([Selection("x", (a, b), 5), Selection("y", (b, c), 2), Selection("z", (b,), 9)])
+    participants, trials = merge([Selection("x", (a, b), 5), Selection("z", (b,), 9), Selection("y", (b, c), 2)])
     assert participants == (a, b, c)
     assert trials == {a.id: 5, b.id: 9, c.id: 2}
     assert merge([]) == ((), {})

@@ -38,7 +38,7 @@ def open_table(path: Path) -> Table:
         The file is not there, not readable, of another kind, or two of its columns have one name. What is wrong
         further down is raised while the rows are gone through.
     """
-    _check_file(path)
+    check_file(path)
     suffix = path.suffix.lower()
     if suffix in _PARQUET:
         table = _open_parquet(path)
@@ -67,7 +67,8 @@ def check_header(path: Path, columns: Sequence[str], wanted: Iterable[Sequence[s
     raise InputError(f"{path}: no column {', no column '.join(missing)}; found {found or 'nothing'}{hint}")
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """See that a file is there and can be read, before anything waits for it."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

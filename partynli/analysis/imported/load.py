@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from partynli.analysis.imported.cells import check_file
 from partynli.analysis.imported.participants import DIGEST, Cast, cast, natural
 from partynli.analysis.imported.rows import ODD, Odd, Reader, Row
 from partynli.errors import InputError
@@ -85,6 +86,8 @@ def import_tables(
         The run is there already, or cannot be written.
     """
     refuse_existing(run)
+    for path in paths:
+        check_file(path)
     before = [_signature(path) for path in paths]
     files = [{"file": path.name, "sha256": _sha256(path)} for path in paths]
     reader = Reader(task)
