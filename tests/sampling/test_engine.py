@@ -266,7 +266,7 @@ def test_a_failed_call_is_asked_again_by_the_next_run_and_a_rejected_trial_is_no
 def test_stopping_stores_what_is_in_flight_and_begins_nothing(study: Any, go: Any) -> None:
     async def main() -> Any:
         async with LoopbackServer(default=Behaviour(latency_s=0.2)) as server:
-            plan = study.plan([study.participant(server.url, f"m{k}", rpm=6e5) for k in range(3)], items=50)
+            plan = study.plan([study.participant(server.url, f"m{k}", rpm=6e5) for k in range(3)], items=1000)
             running = asyncio.create_task(study.run(plan))
             await asyncio.sleep(0.3)
             study.engine.stop()
