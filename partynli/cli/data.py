@@ -32,7 +32,7 @@ def command(fetch: str | None) -> int:
     rows.columns[1].no_wrap = rows.columns[2].no_wrap = False
     for name, (module, what) in DATASETS.items():
         files: tuple[RemoteFile, ...] = getattr(import_module(module), "FILES", ())
-        rows.add_row(name, safe(what), "\n".join(_place(file) for file in files) or "comes with partynli")
+        rows.add_row(name, safe(what), "\n".join(_place(name, file) for file in files) or "comes with partynli")
     console.print(rows)
     console.print("any .jsonl or .csv file with uid and the task's texts can be given to --items as well")
     return 0
@@ -42,14 +42,17 @@ def _fetch(name: str) -> int:
     if name not in DATASETS:
         raise ItemsError(unknown_name("dataset", name, DATASETS))
     dataset = load_dataset(name)
-    console.print(f"{safe(name)}: {check_items(dataset.items).n:,} items, {len(dataset.annotations):,} human answers")
+    answers = f", {len(dataset.annotations):,} human answers" if dataset.annotations else ""
+    console.print(f"{safe(name)}: {check_items(dataset.items).n:,} items{answers}")
+    if sources := ", ".join(dataset.distributions):
+        console.print(f"people's label counts: {safe(sources)}")
     console.print(f"source {safe(dataset.source)}; licence {safe(dataset.licence)}", soft_wrap=True)
     return 0
 
 
-def _place(file: RemoteFile) -> str:
+def _place(name: str, file: RemoteFile) -> str:
     try:
         found = locate(file)
     except ItemsError as error:
         return safe(str(error))
-    return safe(str(found)) if found else f"not here yet: partynli data --fetch {safe(file.path.split('/')[0])}"
+    return safe(str(found)) if found else f"not here yet: partynli data --fetch {safe(name)}"

@@ -52,7 +52,7 @@ def command(
     """
     task = load_task(task_name, prompts_path)
     path = new_run(run_name, runs_path)
-    dataset = load_dataset(items_name, task.fields)
+    dataset = load_dataset(items_name, task.fields, task.labels)
     with console.status("reading"):
         done = import_tables(paths, path, task, dataset, provenance())
     _print_groups(done)

@@ -12,7 +12,8 @@ from partynli.analysis.groups import EVERYBODY, Group, groups_of
 from partynli.cli.sample import task_from
 from partynli.derive import derive_judgments
 from partynli.errors import InputError, ItemsError, RunLockedError, StoreError, unknown_name
-from partynli.items import Dataset, load_dataset
+from partynli.items import DATASETS, Dataset, load_dataset
+from partynli.items.table import SUFFIXES
 from partynli.judgments import reader_for
 from partynli.records import Task
 from partynli.store import Run, Tally
@@ -58,8 +59,8 @@ def answers_of(path: Path) -> Reading:
         answers = load_answers(run, task)
         tallies = run.tallies()
         manifest = run.manifest
-    dataset, note = _human(task, answers.items)
-    return Reading(answers, manifest, dataset, (*notes, *([note] if note else [])), tallies)
+    dataset, more = _human(task, str(manifest["plan"].get("items", "")), answers.items)
+    return Reading(answers, manifest, dataset, (*notes, *more), tallies)
 
 
 def scopes_of(answers: Answers, dataset: Dataset | None) -> dict[str, tuple[str, ...]]:
@@ -175,21 +176,50 @@ def _is_up_to_date(run: Run, task: Task) -> bool:
     return run.is_empty or (run.meta("reader") == version and not run.attempts(after=int(run.meta("judged") or 0)))
 
 
-def _human(task: Task, items: Sequence[str]) -> tuple[Dataset | None, str | None]:
-    """What people answered to these items, and what is missing of it."""
+def _human(task: Task, source: str, items: Sequence[str]) -> tuple[Dataset | None, list[str]]:
+    """What people answered to these items, and what is missing of it.
+
+    That is in the items' own source where it has people's answers, else in the task's dataset of them.
+    """
+    dataset, notes = _own_human(task, source, items)
+    if dataset is not None:
+        return dataset, notes
     if task.human is None:
-        return None, f"no human data: task {task.name} names no dataset of people's answers"
+        return None, [*notes, f"no human data: task {task.name} names no dataset of people's answers"]
     try:
-        dataset = load_dataset(task.human, task.fields)
+        dataset = load_dataset(task.human, task.fields, task.labels)
     except ItemsError as error:
-        return None, f"no human data: {error}"
-    known = {uid for source in dataset.distributions.values() for uid in source}
-    unknown = [uid for uid in items if uid not in known]
+        return None, [*notes, f"no human data: {error}"]
+    unknown = _unanswered(dataset, items)
     if len(unknown) == len(items):
-        return None, f"no human data: none of the run's {len(items):,} items is in {dataset.name}"
+        return None, [*notes, f"no human data: none of the run's {len(items):,} items is in {dataset.name}"]
     if unknown:
-        return dataset, f"{len(unknown):,} of {len(items):,} items are not in {dataset.name}: {shortened(unknown)}"
-    return dataset, None
+        notes.append(f"{len(unknown):,} of {len(items):,} items are not in {dataset.name}: {shortened(unknown)}")
+    return dataset, notes
+
+
+def _own_human(task: Task, source: str, items: Sequence[str]) -> tuple[Dataset | None, list[str]]:
+    """The same from the items' own source, which the run names; None where it has no people's answers."""
+    if source == task.human or not (source in DATASETS or source.lower().endswith(SUFFIXES)):
+        return None, []
+    try:
+        dataset = load_dataset(source, task.fields, task.labels)
+        if not dataset.distributions:
+            return None, []
+    except ItemsError as error:
+        return None, [f"people's counts that may stand beside the items cannot be read: {error}"]
+    unanswered = _unanswered(dataset, items)
+    if len(unanswered) == len(items):
+        return None, [f"none of the run's {len(items):,} items has people's counts in {dataset.name}: it was changed"]
+    if unanswered:
+        named = shortened(unanswered)
+        return dataset, [f"{len(unanswered):,} of {len(items):,} items have no people's counts in {source}: {named}"]
+    return dataset, []
+
+
+def _unanswered(dataset: Dataset, items: Sequence[str]) -> list[str]:
+    known = {uid for source in dataset.distributions.values() for uid in source}
+    return [uid for uid in items if uid not in known]
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ def command(
     lacking = missing(chosen, os.environ)
     skip = {} if dry_run else _to_skip(lacking, skip_missing, len(chosen))
     source = items_name or ("demo" if all(one.synthetic for one in chosen) else "livenli")
-    items = load_dataset(source, task.fields).items
+    items = load_dataset(source, task.fields, task.labels).items
     n_items = check_items(items).n
     plan = Plan(
         task=task,

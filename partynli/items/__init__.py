@@ -18,10 +18,16 @@ DATASETS: Mapping[str, tuple[str, str]] = {
         "partynli.items.livenli",
         "122 NLI items with 1,405 human answers (Jiang et al. 2023); downloaded once",
     ),
+    "varierr341": (
+        "partynli.items.varierr341",
+        "341 NLI items with label counts of ChaosNLI, MNLI and VariErr (Chen et al. 2024); downloaded once",
+    ),
 }
 
 
-def load_dataset(name_or_path: str, fields: Sequence[str] = ("premise", "hypothesis")) -> Dataset:
+def load_dataset(
+    name_or_path: str, fields: Sequence[str] = ("premise", "hypothesis"), labels: Sequence[str] | None = None
+) -> Dataset:
     """Load a dataset by its name, or a JSONL or CSV file by its path.
 
     Parameters
@@ -30,6 +36,8 @@ def load_dataset(name_or_path: str, fields: Sequence[str] = ("premise", "hypothe
         A name in `DATASETS`, or a path. A name comes first: write ``./demo`` for a file of that name.
     fields
         Names of the texts that every item must have (``Task.fields``).
+    labels
+        The task's labels (``Task.labels``), for people's counts in a file; `partynli.labels.LABELS` if None.
 
     Raises
     ------
@@ -46,7 +54,7 @@ def load_dataset(name_or_path: str, fields: Sequence[str] = ("premise", "hypothe
         if not _is_path(name_or_path):
             hint = f"a file of your own ends in {', '.join(SUFFIXES)}"
             raise ItemsError(f"{unknown_name('dataset', name_or_path, DATASETS)} ({hint})")
-        return load_table(Path(name_or_path), fields)
+        return load_table(Path(name_or_path), fields, labels)
     dataset: Dataset = import_module(DATASETS[name_or_path][0]).load()
     given = next(iter(dataset.items)).texts
     if lacking := [field for field in fields if field not in given]:

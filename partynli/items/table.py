@@ -5,32 +5,53 @@ from __future__ import annotations
 import csv
 import difflib
 import json
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from partynli.errors import ItemsError
-from partynli.items.base import Dataset, ItemSource, Located
+from partynli.items.base import Dataset, ItemSource
+from partynli.labels import LABELS
 from partynli.records import Item
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv")
 MAX_CHARS = 100_000
 """A longer text is refused: it is a mistake, or it would cost a fortune in every trial."""
+HUMAN = "human"
+"""Name of the people whose counts are in a file, and with an underscore, prefix of the columns that hold them."""
+_MAX_VOTES = 1_000_000_000
+_WHOLE = re.compile(r"([0-9]{1,18})(?:\.0*)?")  # a table that has gaps elsewhere may write 3 as 3.0
 _MAX_UID = 1_000
 _MAX_LINE = 1 << 24
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 Row = Mapping[str, Any]
+Votes = tuple[int, ...]
 
 
-def load_table(path: Path, fields: Sequence[str] = ("premise", "hypothesis")) -> Dataset:
+def load_table(
+    path: Path, fields: Sequence[str] = ("premise", "hypothesis"), labels: Sequence[str] | None = None
+) -> Dataset:
     """Items from a JSONL or CSV file with the columns ``uid`` and `fields`; other columns are ignored.
+
+    How many people gave each label may stand in the columns ``human_<label>``. Those counts become the distribution
+    ``human``, which is read in a pass of its own when it is first asked for.
 
     The file is opened to see that it can be read. What it holds is checked whenever it is gone through; only
     `check_items` finds two items of the same uid.
+
+    Parameters
+    ----------
+    path
+        The file.
+    fields
+        Names of the texts that every item must have (``Task.fields``).
+    labels
+        The task's labels (``Task.labels``), in whose order counts are given; `LABELS` if None.
 
     Raises
     ------
@@ -40,8 +61,39 @@ def load_table(path: Path, fields: Sequence[str] = ("premise", "hypothesis")) ->
     if path.suffix.lower() not in SUFFIXES:
         raise ItemsError(f"{path}: the name must end in {', '.join(SUFFIXES)}, which says how the items are written")
     _open(path).close()
-    source = ItemSource(str(path), partial(_located, path, tuple(fields)))
-    return Dataset(str(path), source, source=str(path), licence="your own")
+    read = partial(_read, path, tuple(fields), human_columns(labels))
+    source = ItemSource(str(path), lambda: ((line, item) for line, item, _ in read()))
+    return Dataset(str(path), source, distributions=_Human(read), source=str(path), licence="your own")
+
+
+def human_columns(labels: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Names of the columns that hold people's label counts.
+
+    >>> human_columns()
+    ('human_true', 'human_either', 'human_false')
+    """
+    return tuple(f"{HUMAN}_{label}" for label in (LABELS if labels is None else labels))
+
+
+class _Human(Mapping[str, Mapping[str, Votes]]):
+    """The counts of a file's people, read when they are first asked for; empty where the file has none."""
+
+    def __init__(self, read: Callable[[], Iterator[tuple[int, Item, Votes | None]]]) -> None:
+        self._read = read
+
+    @cached_property
+    def _found(self) -> Mapping[str, Mapping[str, Votes]]:
+        counts = {item.uid: votes for _, item, votes in self._read() if votes is not None and any(votes)}
+        return {HUMAN: counts} if counts else {}
+
+    def __getitem__(self, source: str) -> Mapping[str, Votes]:
+        return self._found[source]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -58,13 +110,14 @@ def _open(path: Path) -> BinaryIO:
         raise ItemsError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _located(path: Path, fields: tuple[str, ...]) -> Iterator[Located]:
+def _read(path: Path, fields: tuple[str, ...], human: tuple[str, ...]) -> Iterator[tuple[int, Item, Votes | None]]:
     rows = _csv_rows if path.suffix.lower() == ".csv" else _json_rows
     with _open(path) as file:
         try:
-            for line, row in rows(_lines(file), ("uid", *fields)):
+            for line, row in rows(_lines(file), ("uid", *fields), human):
                 try:
-                    yield line, Item(_uid(row["uid"]), {name: _text(row[name], name) for name in fields})
+                    item = Item(_uid(row["uid"]), {name: _text(row[name], name) for name in fields})
+                    yield line, item, _votes(row, human)
                 except _Wrong as wrong:
                     raise _At(line, wrong) from None
         except _At as wrong:
@@ -113,10 +166,14 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:
         yield number, text
 
 
-def _json_rows(lines: Iterable[tuple[int, str]], wanted: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+def _json_rows(
+    lines: Iterable[tuple[int, str]], wanted: tuple[str, ...], human: tuple[str, ...]
+) -> Iterator[tuple[int, Row]]:
+    known = (*wanted, *human)
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         row = dict(pairs)
-        if len(row) < len(pairs) and (twice := [key for key in wanted if [name for name, _ in pairs].count(key) > 1]):
+        if len(row) < len(pairs) and (twice := [key for key in known if [name for name, _ in pairs].count(key) > 1]):
             raise _Wrong(f"{twice[0]!r} is given twice in one object")
         return row
 
@@ -141,15 +198,21 @@ def _json_rows(lines: Iterable[tuple[int, str]], wanted: tuple[str, ...]) -> Ite
         yield line, row
 
 
-def _csv_rows(lines: Iterable[tuple[int, str]], wanted: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+def _csv_rows(
+    lines: Iterable[tuple[int, str]], wanted: tuple[str, ...], human: tuple[str, ...]
+) -> Iterator[tuple[int, Row]]:
     rows = _csv_cells(text for _, text in lines)
     top, header = next(rows, (0, []))
     if not header:
         return
     _need(wanted, header, top)
-    if twice := [name for name in wanted if header.count(name) > 1]:
+    there = [name for name in human if name in header]
+    if lacking := [name for name in human if there and name not in there]:
+        raise _At(top, _partly(there[0], lacking[0], human))
+    known = (*wanted, *there)
+    if twice := [name for name in known if header.count(name) > 1]:
         raise _At(top, f"two columns are named {twice[0]!r}")
-    columns = [(name, header.index(name)) for name in wanted]
+    columns = [(name, header.index(name)) for name in known]
     for line, cells in rows:
         if len(cells) != len(header):
             hint = "put a cell that holds a comma or a line break in quotes"
@@ -202,7 +265,7 @@ def _need(wanted: Sequence[str], found: Sequence[str], line: int) -> None:
 
 
 def _uid(given: Any) -> str:
-    if given is None or (isinstance(given, str) and not given.strip()):
+    if _is_blank(given):
         raise _Wrong("the uid is empty; give every item a uid of its own")
     if not isinstance(given, str):
         raise _Wrong(f"the uid is {_kind(given)}; make it a text or a number")
@@ -212,13 +275,42 @@ def _uid(given: Any) -> str:
 
 
 def _text(given: Any, name: str) -> str:
-    if given is None or (isinstance(given, str) and not given.strip()):
+    if _is_blank(given):
         raise _Wrong(f"{name} is empty; fill it in or take the item out")
     if not isinstance(given, str) or isinstance(given, _Number):
         raise _Wrong(f"{name} is {_kind(given)} and no text; put it in quotes")
     if len(given) > MAX_CHARS:
         raise _Wrong(f"{name} has {len(given):,} characters, {MAX_CHARS:,} at most; shorten it or take the item out")
     return _clean(given, name)
+
+
+def _votes(row: Row, human: tuple[str, ...]) -> Votes | None:
+    """People's counts of a row; None where it gives none of them."""
+    given = {name: value for name in human if not _is_blank(value := row.get(name))}
+    if not given:
+        return None
+    if lacking := [name for name in human if name not in given]:
+        raise _Wrong(_partly(next(iter(given)), lacking[0], human))
+    return tuple(_vote(value, name) for name, value in given.items())
+
+
+def _vote(given: Any, name: str) -> int:
+    if not isinstance(given, str):
+        raise _Wrong(f"{name} is {_kind(given)}; make it a whole number of people")
+    found = _WHOLE.fullmatch(given.strip())
+    if found is None:
+        raise _Wrong(f"{name} is {_shown(given)}; make it a whole number of people, 0 or more")
+    if (number := int(found[1])) > _MAX_VOTES:
+        raise _Wrong(f"{name} is {number:,}, {_MAX_VOTES:,} at most; make it a number of people")
+    return number
+
+
+def _partly(there: str, lacking: str, human: Sequence[str]) -> str:
+    return f"{there} but no {lacking}; give all of {', '.join(human)}, or none"
+
+
+def _is_blank(given: Any) -> bool:
+    return given is None or (isinstance(given, str) and not given.strip())
 
 
 def _clean(given: str, name: str) -> str:

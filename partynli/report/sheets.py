@@ -15,7 +15,7 @@ from partynli.analysis.substitutes import AltTests
 from partynli.analysis.tables import main_source, nulls, single, table_2, table_5
 from partynli.metrics import Convention
 
-SOURCES: Mapping[str, str] = {"livenli": "LiveNLI", "chaosnli": "ChaosNLI", "mnli": "MNLI"}
+SOURCES: Mapping[str, str] = {"livenli": "LiveNLI", "chaosnli": "ChaosNLI", "mnli": "MNLI", "varierr": "VariErr"}
 NOTHING = "–"
 NAN = float("nan")
 _NOT_THERE = Figure()

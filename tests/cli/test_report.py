@@ -158,3 +158,33 @@ def test_items_that_people_did_not_see_are_named_and_counted(partynli: Partynli,
     (mix,) = (one for one in everything["groups"] if one["name"] == "mix")
     assert mix["against"]["livenli"]["js_distance"]["n"] == 122
     assert mix["entropy"]["n"] == 123
+
+
+def test_people_s_counts_beside_the_items(partynli: Partynli, tmp_path: Path) -> None:
+    header = "uid,premise,hypothesis,human_true,human_either,human_false\n"
+    rows = [f"u{n},It rains {n}.,It is wet.,{n},{10 - n},0\n" for n in range(1, 9)]
+    items = tmp_path / "mine.csv"
+    items.write_text(header + "".join(rows))
+    sampled = partynli("sample", "--mix", "demo", "--items", "mine.csv", "--trials", "1", "--run", "own")
+    assert sampled.returncode == 0, sampled.stderr
+    found = report(partynli, "own")
+    scope = found["scopes"]["all"]
+    assert list(found["scopes"]) == ["all"]
+    assert list(scope["human"]) == ["human"]
+    assert scope["human"]["human"]["n_valid"] == 80
+    assert scope["human"]["human"]["label_shares"]["true"] == pytest.approx(36 / 80)
+    assert all(one["against"]["human"]["js_distance"]["value"] is not None for one in scope["groups"])
+    assert not any("human data" in note for note in found["notes"])
+
+    items.write_text(header + "".join(rows[:6]) + "u7,It rains 7.,It is wet.,,,\nu8,It rains 8.,It is wet.,,,\n")
+    found = report(partynli, "own")
+    assert any("2 of 8 items have no people's counts in mine.csv: u7, u8" in note for note in found["notes"])
+    assert found["scopes"]["all"]["human"]["human"]["n_valid"] == 60
+
+    items.write_text(header + "other,It rains.,It is wet.,1,2,3\n")
+    found = report(partynli, "own")
+    assert any("none of the run's 8 items has people's counts in mine.csv" in note for note in found["notes"])
+    items.unlink()
+    found = report(partynli, "own")
+    assert any("mine.csv is not there" in note for note in found["notes"])
+    assert found["scopes"]["all"]["human"] == {}

@@ -273,3 +273,48 @@ def test_any_bytes_give_items_or_one_clear_line(content: bytes, suffix: str, bef
         except ItemsError as error:
             said = str(error).splitlines()
         assert len(said) <= 1
+
+
+HUMAN = ",human_true,human_either,human_false"
+
+
+def counts(path: Path, labels: tuple[str, ...] | None = None) -> dict[str, dict[str, tuple[int, ...]]]:
+    return {source: dict(found) for source, found in load_table(path, FIELDS, labels).distributions.items()}
+
+
+def test_people_s_counts(write: Write) -> None:
+    table = write("i.csv", HEADER[:-1] + HUMAN + "\na,P,H,3,0,1\nb,P,H,,,\nc,P,H,2.0, 5 ,0\nd,P,H,0,0,0\n")
+    assert counts(table) == {"human": {"a": (3, 0, 1), "c": (2, 5, 0)}}
+    assert check_items(load_table(table).items).n == 4
+    nulls = dict.fromkeys(HUMAN[1:].split(","))
+    rows = write("i.jsonl", line("a") + line("b", **nulls) + line(7, human_false=1, human_true=0, human_either="2"))
+    assert counts(rows) == {"human": {"7": (0, 2, 1)}}
+    assert counts(write("none.csv", HEADER + "a,P,H\n")) == {}
+    assert counts(rows, ("yes", "no")) == {}
+    own = write("own.jsonl", line("a", human_yes=1, human_no=2, human_true="not asked for"))
+    assert counts(own, ("no", "yes")) == {"human": {"a": (2, 1)}}
+    assert load_dataset(str(own), FIELDS, ("no", "yes")).distributions == counts(own, ("no", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("i.csv", f"{HEADER[:-1]},human_true,human_false\na,P,H,1,2\n", "1: human_true but no human_either; give all"),
+        ("i.csv", f"{HEADER[:-1]}{HUMAN}\na,P,H,1,2,3\nb,P,H,1,,3\n", "3: human_true but no human_either; give all"),
+        ("i.csv", f"{HEADER[:-1]}{HUMAN}\na,P,H,-1,2,3\n", "2: human_true is '-1'; make it a whole number"),
+        ("i.csv", f"{HEADER[:-1]}{HUMAN}\na,P,H,1,0.5,3\n", "2: human_either is '0.5'; make it a whole number"),
+        ("i.csv", f"{HEADER[:-1]}{HUMAN}\na,P,H,1,2,9999999999\n", "2: human_false is 9,999,999,999, 1,000,000,000 at"),
+        ("i.csv", f"{HEADER[:-1]}{HUMAN},human_true\na,P,H,1,2,3,4\n", "1: two columns are named 'human_true'"),
+        ("i.jsonl", line("a") + line("b", human_false=1), "2: human_false but no human_true; give all"),
+        ("i.jsonl", line(human_true=True, human_either=0, human_false=0), "1: human_true is true or false; make it"),
+        ("i.jsonl", line(human_true=[1], human_either=0, human_false=0), "1: human_true is a list; make it"),
+        ("i.jsonl", line(human_true=float("nan"), human_either=0, human_false=0), "1: human_true is not a number"),
+    ],
+)
+def test_wrong_counts_are_said_in_one_line(write: Write, name: str, content: str, says: str) -> None:
+    path = write(name, content)
+    with pytest.raises(ItemsError) as caught:
+        check_items(load_table(path).items)
+    assert str(caught.value).startswith(f"{path}:{says}")
+    with pytest.raises(ItemsError, match=re.escape(str(caught.value))):
+        len(load_table(path).distributions)
