@@ -20,8 +20,8 @@ from partynli.store.manifest import read_manifest, write_manifest
 from partynli.store.rows import VERSION, Attempt, AttemptStatus, Judged, JudgmentRow, Outcome, Tally
 
 _TALLIES = """
-SELECT participant, count(*), sum(valid), sum(NOT valid AND NOT drift AND rejected > ?1), sum(drift AND NOT valid),
-  sum(NOT valid AND NOT drift AND rejected <= ?1), sum(answers > 1), sum(rejected), sum(failed),
+SELECT participant, count(*), sum(valid), sum(NOT valid AND NOT drift AND rejected > ?), sum(drift AND NOT valid),
+  sum(NOT valid AND NOT drift AND rejected <= ?), sum(answers > 1), sum(rejected), sum(failed),
   coalesce(sum(cost), 0.0), sum(unpriced), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0)
 FROM (
   SELECT participant, max(status = 'valid') AS valid, max(status = 'drift') AS drift,
@@ -184,7 +184,7 @@ class Run:
     def tallies(self) -> dict[str, Tally]:
         """What is stored, by participant id."""
         with self._explained():
-            rows = self._db.execute(_TALLIES, (self.manifest["plan"]["reasks"],))
+            rows = self._db.execute(_TALLIES, [self.manifest["plan"]["reasks"]] * 2)
             return {row[0]: Tally(*row[1:]) for row in rows}
 
     def reasons(self, status: AttemptStatus | None = None) -> dict[str, dict[str, int]]:
@@ -193,8 +193,8 @@ class Run:
         with self._explained():
             rows = self._db.execute(
                 "SELECT participant, coalesce(reason, status), count(*) FROM attempt "
-                "WHERE status != 'valid' AND (?1 IS NULL OR status = ?1) GROUP BY 1, 2",
-                (status,),
+                "WHERE status != 'valid' AND (? IS NULL OR status = ?) GROUP BY 1, 2",
+                (status, status),
             )
             for participant, reason, count in rows:
                 found.setdefault(participant, {})[reason] = count
@@ -239,7 +239,7 @@ class Run:
         db.execute("CREATE TEMP TABLE label_at (m TEXT, s TEXT, n INTEGER, PRIMARY KEY (m, s)) WITHOUT ROWID")
         db.executemany("INSERT INTO label_at VALUES (?, ?, ?)", ((*pair, n) for n, pair in enumerate(labels)))
         numbers = db.execute(
-            "SELECT ((p.n * ?1 + i.n) * ?2 + j.trial - 1) * ?3 + l.n FROM judgment j "
+            "SELECT ((p.n * ? + i.n) * ? + j.trial - 1) * ? + l.n FROM judgment j "
             "LEFT JOIN participant_at p ON p.text = j.participant LEFT JOIN item_at i ON i.text = j.item "
             "LEFT JOIN label_at l ON l.m = j.class_multi AND l.s = j.class_simple",
             (len(items), n_trials, len(labels)),
@@ -279,8 +279,8 @@ class Run:
         with self._explained():
             rows = self._db.execute(
                 f"SELECT id, {', '.join(Attempt._fields)} FROM attempt "
-                "WHERE id > ?1 AND (?2 IS NULL OR status = ?2) ORDER BY id LIMIT 500",
-                (after, status),
+                "WHERE id > ? AND (? IS NULL OR status = ?) ORDER BY id LIMIT 500",
+                (after, status, status),
             ).fetchall()
         return [(row[0], Attempt(*row[1:])) for row in rows]
 
@@ -320,7 +320,8 @@ class Run:
         """Take answers of a drifted model into the run after all; `statuses` are (row id, status, reason)."""
         with self._explained(), transaction(self._db):
             self._db.executemany(
-                "UPDATE attempt SET status = ?2, reason = ?3 WHERE id = ?1 AND status = 'drift'", statuses
+                "UPDATE attempt SET status = ?, reason = ? WHERE id = ? AND status = 'drift'",
+                ((status, reason, row) for row, status, reason in statuses),
             )
             self._db.execute("DELETE FROM meta WHERE key = 'reader'")  # the judgments are derived anew
 
