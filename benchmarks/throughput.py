@@ -13,10 +13,10 @@ import argparse
 import asyncio
 import gc
 import hashlib
-import importlib.util
 import json
 import multiprocessing
 import os
+import platform
 import resource
 import sqlite3
 import statistics
@@ -28,6 +28,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from importlib.metadata import version
+from importlib.util import find_spec
 from itertools import count, islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -346,7 +348,7 @@ def main() -> None:
     given = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     client, serving = {cores[0]}, {cores[-1]}
-    taking_part = {k: one for k, one in enumerate(CONTENDERS) if all(map(importlib.util.find_spec, one.needs))}
+    taking_part = {k: one for k, one in enumerate(CONTENDERS) if all(map(find_spec, one.needs))}
     n_calls = {k: max(IN_FLIGHT, given.calls // (5 if one.slow else 1)) for k, one in taking_part.items()}
     with server(serving) as url:
         pools = {k: own_process(client) for k in taking_part}
@@ -370,19 +372,24 @@ def main() -> None:
 
 
 def print_table(taking_part: dict[int, Contender], rounds: list[dict[int, Measured]], n_calls: dict[int, int]) -> None:
-    def median(k: int, against: int | None = None) -> float:
-        return statistics.median(each[k].rate / (each[against].rate if against is not None else 1) for each in rounds)
-
-    print(f"Medians of {len(rounds)} rounds, {IN_FLIGHT} in flight, {MODELS} models; ratios within each round.\n")
-    print("| | calls a round | calls/s | CPU s per 1,000 calls | of bare | lowest to highest | of bare that writes |")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "openai", "litellm") if find_spec(name))
+    print(f"Python {platform.python_version()}, {packages}; {IN_FLIGHT} in flight, {MODELS} models")
+    print(f"Medians of {len(rounds)} rounds; ratios within each round, lowest to highest in brackets\n")
+    print("| | calls a round | calls/s | of bare | of bare that writes | CPU s per 1,000 calls | CPU of bare |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     for k, one in taking_part.items():
-        ratios = [each[k].rate / each[0].rate for each in rounds]
+        rate = statistics.median(each[k].rate for each in rounds)
         cpu = statistics.median(each[k].cpu_s for each in rounds)
+        of_bare, of_writing = ([each[k].rate / each[other].rate for each in rounds] for other in (0, 1))
+        cpu_of_bare = [each[k].cpu_s / each[0].cpu_s for each in rounds]
         print(
-            f"| {one.name} | {n_calls[k]:,} | {median(k):,.0f} | {cpu:.3f} | {median(k, 0):.3f} "
-            f"| {min(ratios):.3f} to {max(ratios):.3f} | {median(k, 1):.3f} |"
+            f"| {one.name} | {n_calls[k]:,} | {rate:,.0f} | {spread(of_bare)} | {spread(of_writing)} "
+            f"| {cpu:.3f} | {statistics.median(cpu_of_bare):.2f} |"
         )
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
 
 
 PARTYNLI = CONTENDERS[2]
