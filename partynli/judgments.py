@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,6 +29,11 @@ class Reader(Protocol):
 
     def judge(self, response: Response, texts: Mapping[str, str]) -> Judgment | Rejection:
         """Read an answer to the item with these texts."""
+        ...
+
+    @property
+    def shape(self) -> Mapping[str, Any]:
+        """JSON Schema of a clean answer, for servers that can hold a model to one."""
         ...
 
 
@@ -91,6 +97,17 @@ class LiveNLIReader:
         self._task = task
         self._known = frozenset(task.labels)
         self._exact = {join_labels([label]) for label in task.labels}
+
+    @property
+    def shape(self) -> Mapping[str, Any]:
+        """JSON Schema of an answer without any need of repair; with labels of a set, every set of them is one."""
+        labels = sorted(self._task.labels)
+        most = len(labels) if self._task.set_labels else 1
+        sets = [join_labels(chosen) for size in range(1, most + 1) for chosen in combinations(labels, size)]
+        return _object(
+            classification=_object(label={"type": "string", "enum": sets}, explanation={"type": "string"}),
+            highlights=_object(**{key: {"type": "string"} for key in self._task.highlights}),
+        )
 
     def check(self, response: Response) -> Rejection | None:
         """Why an answer holds no judgment, or None where it holds one."""
@@ -216,6 +233,11 @@ def _marked_parts(marked: str) -> Iterator[tuple[str, str]]:
     while (start := marked.find("<<", at)) >= 0 and (end := marked.find(">>", start + 2)) >= 0:
         yield marked[at:start], marked[start + 2 : end]
         at = end + 2
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    """JSON Schema of an object that has these keys and no others."""
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
 
 
 def _unwrap(text: str) -> tuple[str, list[str]]:

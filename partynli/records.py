@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -86,6 +86,28 @@ class Price:
         return (self.input * tokens_in + self.output * tokens_out) / 1e6
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How a server is started for a model; none of it changes what the model answers."""
+
+    tensor_parallel: int | None = None
+    """GPUs that the model is split over; None for as many as its weights need."""
+    gpu_memory: float | None = None
+    """Share of each GPU's memory that the server takes; None for nearly all."""
+    max_model_len: int | None = None
+    """Tokens of prompt and answer together; None for what the model itself allows."""
+    ports: tuple[int, int] | None = None
+    """First and last port to choose from; None for any free one."""
+    args: tuple[str, ...] = ()
+    """Further arguments of the server's command."""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Serving:
+        """The record from its JSON form, where lists stand for tuples."""
+        given: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in stored.items()}
+        return cls(**given)
+
+
 @dataclass(frozen=True)
 class Participant:
     """A model as it takes part: everything declared about it.
@@ -107,6 +129,8 @@ class Participant:
     """Billions of parameters."""
     dtype: str | None = None
     quantization: str | None = None
+    guided_decoding: bool = False
+    """Whether the server lets the model write nothing but JSON of the shape that the task asks for."""
 
     provider: str = ""
     family: str | None = None
@@ -121,6 +145,8 @@ class Participant:
     concurrency: int | None = None
     temperature_max: float | None = None
     timeout_s: float = 300.0
+    serving: Serving = Serving()
+    """How a server is started for it, where it `needs_server`."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -134,6 +160,7 @@ class Participant:
             "size_b": self.size_b,
             "dtype": self.dtype,
             "quantization": self.quantization,
+            **({"guided_decoding": True} if self.guided_decoding else {}),
         }
 
     @cached_property
@@ -142,9 +169,17 @@ class Participant:
         return content_hash(self.identity)
 
     @property
-    def lane(self) -> tuple[str, str, str]:
-        """Participants of one lane share a queue, a pace and an in-flight limit."""
-        return (self.provider, self.api_base or "", self.model)
+    def needs_server(self) -> bool:
+        """Whether a server has to be started for it: a local model for which no address is given."""
+        return self.route == "vllm" and self.api_base is None
+
+    @property
+    def lane(self) -> tuple[str, ...]:
+        """Participants of one lane share a queue, a pace and an in-flight limit, and a server that is started."""
+        lane = (self.provider, self.api_base or "", self.model)
+        if not self.needs_server:
+            return lane
+        return (*lane, canonical_json([self.revision, self.dtype, self.quantization, asdict(self.serving)]))
 
     @property
     def synthetic(self) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from partynli.prompts import load_task
 from partynli.records import Item, Participant, Price, Task
 from partynli.sampling.engine import Engine
+from partynli.sampling.ledger import RunLedger
 from partynli.sampling.plan import Plan
 from partynli.sampling.settings import Settings, Summary
 from partynli.store import Run
@@ -65,7 +66,8 @@ class Study:
         manifest = {"plan": plan.describe()}
         with Run.begin(self.path, manifest, plan.participants, plan.items, plan.groups) as run:
             settings.setdefault("on_event", self.events.append)
-            self.engine = Engine(plan, run, environ or {}, Settings(**settings))
+            chosen = Settings(**settings)
+            self.engine = Engine(plan, RunLedger(plan, run, chosen.limit), environ or {}, chosen)
             summary = await self.engine.run()
         leftover = [task for task in asyncio.all_tasks() if "partynli/sampling" in str(task.get_coro())]
         assert not leftover, "the engine left tasks behind"

@@ -12,19 +12,17 @@ from pydantic import BaseModel
 from partynli.errors import RegistryError, unknown_name
 from partynli.hashing import text_hash
 from partynli.records import Participant
-from partynli.registry import (
+from partynli.registry import Registry, load_registry, vary
+from partynli.registry.entries import (
     Experiments,
     GridExperiment,
     ParticipantEntry,
     PriceEntry,
     ProviderEntry,
-    Registry,
     Retired,
     SizeExperiment,
     Union,
     ValuesExperiment,
-    load_registry,
-    vary,
 )
 from partynli.sampling.strategies import select
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Protocol
 
 from partynli.cli.output import console, money, safe
 from partynli.cli.output import table as new_table
@@ -15,6 +16,7 @@ from partynli.cli.progress import Progress
 from partynli.derive import derive_judgments, settle_drift
 from partynli.labels import ERROR
 from partynli.sampling.engine import Engine
+from partynli.sampling.ledger import RunLedger
 from partynli.sampling.plan import Plan
 from partynli.sampling.settings import Settings, Summary
 from partynli.store import Run, Tally, is_remote
@@ -23,20 +25,45 @@ _GRACE_S = 30.0
 """How long a SIGTERM lets calls in flight be answered; Ctrl-C waits until it is pressed again."""
 
 
-def run_to_the_end(plan: Plan, run: Run, settings: Settings) -> int:
+class Runner(Protocol):
+    """One way to run a plan: the engine on this machine, or another with the same manners."""
+
+    summary: Summary
+
+    @property
+    def in_flight(self) -> int:
+        """Calls sent whose answers are not stored yet."""
+        ...
+
+    async def run(self) -> Summary:
+        """Run the plan to its end, or until it is stopped."""
+        ...
+
+    def stop(self) -> None:
+        """Start nothing new and wait for what is in flight; a second call gives that up too."""
+
+
+MakeRunner = Callable[[Plan, Run, Settings], Runner]
+
+
+def on_this_machine(plan: Plan, run: Run, settings: Settings) -> Runner:
+    """The engine, with keys from this process's environment."""
+    return Engine(plan, RunLedger(plan, run, settings.limit), os.environ, settings)
+
+
+def run_to_the_end(plan: Plan, run: Run, settings: Settings, make: MakeRunner = on_this_machine) -> int:
     """Run what is left of a plan; returns the exit code."""
     if is_remote(run.path):
         console.print("runs/ is on a network file system: its database goes without a write-ahead log, more slowly")
     if settings.allow_drift and (settled := settle_drift(run, plan.task)):
         console.print(f"{settled:,} answers of a model that had changed are taken into the run")
     with Progress(plan, run.tallies()) as progress:
-        summary = asyncio.run(_run(plan, run, replace(settings, on_event=progress.heard), progress))
+        summary = asyncio.run(_run(make(plan, run, replace(settings, on_event=progress.heard)), progress))
     derive_judgments(run, plan.task)
     return _report(plan, run, summary, settings.skip)
 
 
-async def _run(plan: Plan, run: Run, settings: Settings, progress: Progress) -> Summary:
-    engine = Engine(plan, run, os.environ, settings)
+async def _run(engine: Runner, progress: Progress) -> Summary:
     loop = asyncio.get_running_loop()
 
     def interrupted() -> None:

@@ -28,7 +28,7 @@ from partynli.registry import Registry, Retired, load_registry
 from partynli.sampling.plan import Plan
 from partynli.sampling.preflight import estimate, missing
 from partynli.sampling.settings import ProviderCaps, Settings
-from partynli.sampling.strategies import EXPERIMENTS, merge, select
+from partynli.sampling.strategies import EXPERIMENTS, guided, merge, select
 from partynli.store import Run, runs_dir
 
 _ASK_FROM = 1.0
@@ -86,7 +86,8 @@ def command(
     registry, found, registry_hash = load_registry(registry_path)
     console.print(f"registry {shown(found)}, task {safe(task_name)}", style="dim")
     task = load_task(task_name, prompts_path)
-    selections = select(registry, mixes=mixes, experiments=experiments, participants=participants, trials=trials)
+    asked = select(registry, mixes=mixes, experiments=experiments, participants=participants, trials=trials)
+    selections = guided(asked, task)
     chosen, trials_of = merge(selections)
     lacking = missing(chosen, os.environ)
     skip = {} if dry_run else _to_skip(lacking, skip_missing, len(chosen))
@@ -121,7 +122,10 @@ def command(
 
 def caps_of(registry: Registry) -> dict[str, ProviderCaps]:
     """The limits that the registry sets for each provider."""
-    return {name: ProviderCaps(entry.rpm, entry.tpm, entry.concurrency) for name, entry in registry.providers.items()}
+    return {
+        name: ProviderCaps(entry.rpm, entry.tpm, entry.concurrency if entry.route != "vllm" else None)
+        for name, entry in registry.providers.items()
+    }
 
 
 def make_manifest(

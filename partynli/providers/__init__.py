@@ -5,7 +5,7 @@ A route's module is imported only when a participant of that route takes part: l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from importlib import import_module
 
 from partynli.errors import RegistryError
@@ -14,7 +14,7 @@ from partynli.records import Participant
 
 _ROUTES: Mapping[str, tuple[str, str]] = {
     "openai": ("partynli.providers.openai_compatible", "OpenAICompatibleProvider"),
-    "vllm": ("partynli.providers.openai_compatible", "OpenAICompatibleProvider"),
+    "vllm": ("partynli.providers.vllm", "VLLMProvider"),
     "litellm": ("partynli.providers.litellm", "LiteLLMProvider"),
     "simulated": ("partynli.providers.simulated", "SimulatedProvider"),
 }
@@ -33,4 +33,10 @@ def provider_for(participant: Participant, environ: Mapping[str, str]) -> Provid
     return made
 
 
-__all__ = ["Provider", "provider_for"]
+def endpoint_of(participant: Participant) -> Hashable:
+    """Participants whose endpoints are equal are reached through one provider."""
+    server = participant.lane if participant.needs_server else None
+    return participant.provider, participant.api_base, participant.api_key_env, server
+
+
+__all__ = ["Provider", "endpoint_of", "provider_for"]

@@ -15,18 +15,28 @@ from partynli.records import Request, Response, Usage
 class Provider(Protocol):
     """One way to reach models. It does no retry, no limits, no parsing of labels and no storing."""
 
+    serves: bool
+    """Whether it starts a server of its own, for one model: made ready when the model's calls are due, closed behind
+    the last of them."""
+
     async def aopen(self) -> None:
         """Get ready; called once, before the first call."""
 
     async def reach(self) -> None:
         """Check that something answers, without asking a model; raises `ProviderError` where nothing does."""
 
+    async def ready(self) -> None:
+        """Wait until calls can be made; raises `ProviderError` where a server that is ours to start does not come up.
+
+        Only asked of providers that serve.
+        """
+
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; raises nothing but `ProviderError`. `timeout` is in seconds."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of connections."""
+        """Let go of connections and servers; may be called more than once."""
 
 
 _CODES: Mapping[str, ErrorKind] = {

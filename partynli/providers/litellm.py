@@ -58,6 +58,8 @@ _BROKEN = {"ReadError", "ReadTimeout", "RemoteProtocolError", "ConnectionResetEr
 class LiteLLMProvider:
     """Calls ``litellm.acompletion`` once per request, with litellm's own retries and parameter dropping off."""
 
+    serves = False
+
     def __init__(self, api_key: str | None = None, api_base: str | None = None) -> None:
         self._fixed: dict[str, Any] = {"num_retries": 0, "max_retries": 0}
         self._key = api_key
@@ -81,6 +83,9 @@ class LiteLLMProvider:
         """Close litellm's clients, those of other providers in this process too."""
         await litellm.close_litellm_async_clients()
         litellm.in_memory_llm_clients_cache.flush_cache()  # else it would go on using some that are closed
+
+    async def ready(self) -> None:
+        """Nothing to wait for."""
 
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; `timeout` bounds all of it, in seconds."""

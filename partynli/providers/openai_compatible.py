@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -29,6 +30,8 @@ class OpenAICompatibleProvider:
         Sent as a bearer token; None for servers that ask for none.
     """
 
+    serves = False
+
     def __init__(self, api_base: str, api_key: str | None = None) -> None:
         self._url = api_base.rstrip("/") + "/chat/completions"
         self._key = api_key
@@ -41,9 +44,8 @@ class OpenAICompatibleProvider:
     def for_participant(cls, participant: Participant, api_key: str | None) -> OpenAICompatibleProvider:
         """The provider at a participant's address."""
         if participant.api_base is None:
-            hint = "start a server (`vllm serve MODEL`) and give" if participant.route == "vllm" else "give"
             raise InputError(
-                f"participant {participant.name!r} has no api_base; {hint} its address in the registry, "
+                f"participant {participant.name!r} has no api_base; give its address in the registry, "
                 "for instance api_base: http://127.0.0.1:8000/v1"
             )
         return cls(participant.api_base, api_key)
@@ -75,6 +77,34 @@ class OpenAICompatibleProvider:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
             raise ProviderError(f"nothing answers at {url}: {text}", "retryable") from None
+
+    async def ready(self) -> None:
+        """Nothing to wait for: the server runs already."""
+
+    def is_at(self, api_base: str) -> bool:
+        """Whether this is the provider of an address."""
+        return self._url == api_base.rstrip("/") + "/chat/completions"
+
+    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None, timeout: float) -> Mapping[str, Any]:
+        """Ask the server something else than an answer of the model, at a path beside that of its API.
+
+        Empty where the server does not know the path or says nothing that is understood; raises a retryable
+        `ProviderError` where the server cannot be reached.
+        """
+        if self._session is None:
+            await self.aopen()
+        assert self._session is not None
+        url = self._url.removesuffix("/chat/completions").removesuffix("/v1") + path
+        limit = aiohttp.ClientTimeout(total=min(timeout, _REACH_S))
+        try:
+            async with self._session.request(method, url, json=body, timeout=limit, proxy=self._proxy) as answer:
+                content = await answer.json(content_type=None) if answer.status == 200 else None
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
+            raise ProviderError(f"nothing answers at {url}: {text}", "retryable") from None
+        except ValueError:
+            return {}
+        return content if isinstance(content, dict) else {}
 
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; `timeout` bounds all of it, in seconds."""

@@ -86,6 +86,8 @@ class SimulatedProvider:
     random in an answer comes from the request's seed, the persona and the item; without a seed it differs each time.
     """
 
+    serves = False
+
     def __init__(self) -> None:
         self._personas: dict[str, _Persona] = {}
         self._scenes: dict[tuple[tuple[str, str], ...], _Scene] = {}
@@ -103,6 +105,9 @@ class SimulatedProvider:
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
+
+    async def ready(self) -> None:
+        """Nothing to wait for."""
 
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Answer one request.

@@ -27,7 +27,8 @@ class Drift:
     def check(self, participant: Participant, response: Response) -> str | None:
         """Why an answer is another model's than the run's first ones, or None.
 
-        A changed fingerprint is told and no more: some providers change it between calls of one model.
+        A changed fingerprint is told and no more: some providers change it between calls of one model. That of a vLLM
+        server is its version and its chat template, which change nothing by themselves.
         """
         if response.served_model is None:
             return None
@@ -38,15 +39,21 @@ class Drift:
                 self._tell(Notice(f"{participant.name}: asked for {asked}, answered by {answers}"))
             return None
         model, fingerprint = self._served[participant.id]
+        if participant.route == "vllm" and response.fingerprint != fingerprint:
+            return _changed(str(response.fingerprint), str(fingerprint))
         if response.fingerprint != fingerprint and participant.id not in self._told:
             self._told.add(participant.id)
             self._tell(Notice(f"{participant.name}: the server's fingerprint changed during the run; it is stored"))
         if response.served_model == model:
             return None
-        return (
-            f"{response.served_model!r} answers now, the run began with {model!r}; what it answered is kept apart. "
-            "`partynli resume --allow-drift` takes both"
-        )
+        return _changed(repr(response.served_model), repr(model))
+
+
+def _changed(now: str, before: str) -> str:
+    return (
+        f"{now} answers now, the run began with {before}; what it answered is kept apart. "
+        "`partynli resume --allow-drift` takes both"
+    )
 
 
 def same_model(asked: str, served: str) -> bool:

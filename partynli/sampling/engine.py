@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import aclosing
 
 from partynli.errors import BudgetReachedError, InputError, ProviderError
 from partynli.judgments import reader_for
-from partynli.prompts import Renderer
-from partynli.providers import Provider, provider_for
+from partynli.providers import Provider, endpoint_of, provider_for
 from partynli.records import Participant, Rejection, Request, Response, Trial
 from partynli.sampling.budget import Budget, cost_of, tokens_in, worst_cost
 from partynli.sampling.drift import Drift
 from partynli.sampling.events import Notice, Retrying, Stopped, Stored
 from partynli.sampling.lane import Caps, Lane
+from partynli.sampling.ledger import Ledger, Pending, RunLedger
 from partynli.sampling.limits import Pacer
 from partynli.sampling.plan import Plan
 from partynli.sampling.retry import may_pass, retrying
 from partynli.sampling.rows import answered_row, failed_row, request_body
 from partynli.sampling.settings import ProviderCaps, Settings, Summary
-from partynli.store import Attempt, AttemptStatus, Outcome, Run, Writer
+from partynli.store import Attempt, AttemptStatus, Outcome, Run
 
-_CHUNK = 256
 _GC_YOUNG = 50_000
 _RECENT = 4096
 """Prompts remembered as stored; one that is forgotten is offered to the store again, which ignores it."""
@@ -37,38 +36,38 @@ _HOPELESS = 3
 
 
 class Engine:
-    """Runs one plan into one run.
+    """Runs one plan.
 
     Parameters
     ----------
     plan
-        What to ask.
-    run
-        Where to store it, open for sampling.
+        Whom to ask, and how; the trials themselves come from the ledger.
+    ledger
+        What is left to ask, and where to store it.
     environ
         Where keys are read from.
     settings
         Limits, budget, and who is told of events.
     """
 
-    def __init__(self, plan: Plan, run: Run, environ: Mapping[str, str], settings: Settings | None = None) -> None:
+    def __init__(
+        self, plan: Plan, ledger: Ledger, environ: Mapping[str, str], settings: Settings | None = None
+    ) -> None:
         self._plan = plan
-        self._run = run
+        self._ledger = ledger
         self._settings = settings or Settings()
         self._tell = self._settings.on_event
-        self._renderer = Renderer(plan.task)
         self._reader, _ = reader_for(plan.task)
-        self._providers: dict[tuple[str, str | None, str | None], Provider] = {}
+        self._providers: dict[Hashable, Provider] = {}
         asked = [one for one in plan.participants if one.name not in self._settings.skip]
         self._provider_of = {one.id: self._provider(one, environ) for one in asked}
         self._bodies = {one.id: request_body(one) for one in plan.participants}
         self._new_bodies = set(self._bodies.values())
         self._recent_prompts: dict[str, None] = {}
-        self._drift = Drift(run.served(), self._tell)
+        self._drift = Drift(ledger.served, self._tell)
         self._answered: set[str] = set()
         self._refused: dict[str, int] = {}
-        self._left = self._settings.limit
-        self.budget = Budget(self._settings.max_cost, sum(tally.cost for tally in run.tallies().values()))
+        self.budget = Budget(self._settings.max_cost, ledger.spent)
         self._waiting_for_money: list[Lane] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sleepers: set[asyncio.Future[None]] = set()
@@ -76,7 +75,7 @@ class Engine:
         self.summary = Summary(stopped=dict(self._settings.skip))
 
     def _provider(self, participant: Participant, environ: Mapping[str, str]) -> Provider:
-        endpoint = (participant.provider, participant.api_base, participant.api_key_env)
+        endpoint = endpoint_of(participant)
         if endpoint not in self._providers:
             self._providers[endpoint] = provider_for(participant, environ)
         return self._providers[endpoint]
@@ -98,8 +97,7 @@ class Engine:
         """
         self._loop = asyncio.get_running_loop()
         self._lanes = self._make_lanes()
-        self._fresh_run = self._run.is_empty
-        self._writer = Writer(self._run.database, on_trouble=self._trouble)
+        await self._ledger.aopen(self._trouble)
         thresholds = gc.get_threshold()
         # calls leave few cycles behind; looking for them every 700 objects takes a tenth of the engine's time
         gc.set_threshold(_GC_YOUNG, *thresholds[1:])
@@ -117,7 +115,7 @@ class Engine:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            await self._writer.aclose()
+            await self._ledger.aclose()
             await asyncio.gather(*(provider.aclose() for provider in self._providers.values()), return_exceptions=True)
         if isinstance(self._error, BudgetReachedError):
             self.summary.budget_reached = True
@@ -161,22 +159,31 @@ class Engine:
     # Choosing what starts next
 
     async def _dispatch(self, lane: Lane) -> None:
-        pending = self._pending(lane)
-        ahead: tuple[Trial, Outcome] | None = None
+        async with aclosing(self._ledger.pending(lane.participants, self.summary.stopped)) as pending:
+            await self._start_calls(lane, pending)
+        if not self._halted:  # where it is, calls may be in flight still
+            for server in self._servers_of(lane):
+                await server.aclose()
+
+    async def _start_calls(self, lane: Lane, pending: AsyncIterator[Pending]) -> None:
+        ahead: Pending | None = None
         exhausted = False
+        ready = not self._servers_of(lane)
         while not self._halted:
             lane.wake.clear()
             while lane.returning and lane.returning[0][0].done():  # cancelled while it waited
                 lane.returning.popleft()
             if not lane.returning and ahead is None and not exhausted and lane.resting < lane.in_flight.most:
-                ahead = next(pending, None)
+                ahead = await anext(pending, None)
                 exhausted = ahead is None
             if lane.returning:
                 trial = lane.returning[0][1]
             elif ahead is not None:
-                trial = ahead[0]
+                trial = ahead.trial
                 if trial.participant.name in self.summary.stopped:
                     ahead = None
+                    continue
+                if not ready and not (ready := await self._has_server(lane)):
                     continue
             elif exhausted and lane.active == 0:
                 lane.give_back()
@@ -195,6 +202,33 @@ class Engine:
             elif ahead is not None:
                 self._begin(lane, *ahead)
                 ahead = None
+
+    def _servers_of(self, lane: Lane) -> set[Provider]:
+        """The server that is to be started for a lane's model, if there is one."""
+        providers = {self._provider_of[one.id] for one in lane.participants if one.id in self._provider_of}
+        return {provider for provider in providers if provider.serves}
+
+    async def _has_server(self, lane: Lane) -> bool:
+        """Wait, without a slot, until the lane's own server runs; False where it does not start, or the run halts."""
+        (server,) = self._servers_of(lane)
+        self._tell(Notice(f"{lane.participants[0].model}: starting a server for it, as soon as there is room"))
+        begun = self._loop.time()
+        starting = asyncio.ensure_future(server.ready())
+        self._sleepers.add(starting)
+        try:
+            await starting
+        except ProviderError as error:
+            for participant in lane.participants:
+                self._stop(participant, str(error))
+            return False
+        except asyncio.CancelledError:
+            if not self._halted:
+                raise
+            return False
+        finally:
+            self._sleepers.discard(starting)
+        self._tell(Notice(f"{lane.participants[0].model}: served after {self._loop.time() - begun:.0f} s"))
+        return True
 
     def _worst(self, trial: Trial) -> float:
         return 0.0 if self.budget.limit is None else worst_cost(trial.participant, trial.prompt)
@@ -229,24 +263,6 @@ class Engine:
         lane.release()
         while self._waiting_for_money:
             self._waiting_for_money.pop().wake.set()
-
-    def _pending(self, lane: Lane) -> Iterator[tuple[Trial, Outcome]]:
-        """The lane's trials that have no outcome yet, with what is stored of them."""
-        walk = self._plan.walk(lane.participants, self._renderer)
-        fresh = Outcome()
-        while chunk := list(islice(walk, _CHUNK)):
-            known = {} if self._fresh_run else self._run.outcomes([trial.key for trial in chunk])
-            for trial in chunk:
-                before = known.get(trial.key, fresh)
-                if before.settled or before.rejected > self._plan.reasks:
-                    continue
-                if trial.participant.name in self.summary.stopped:
-                    continue
-                if self._left is not None:
-                    if self._left <= 0:
-                        return
-                    self._left -= 1
-                yield trial, before
 
     def _begin(self, lane: Lane, trial: Trial, before: Outcome) -> None:
         lane.active += 1
@@ -283,16 +299,14 @@ class Engine:
         """Make one call and store what came of it; True where the trial is to be asked again."""
         participant = trial.participant
         request = Request(participant, trial.prompt, trial.seed(n))
-        started = self._loop.time()
         try:
-            response = await self._call(lane, trial, request)
+            response, latency = await self._call(lane, trial, request)
         except ProviderError as error:
             self._given_up(participant, error)
             self.summary.failed += 1
             await self._store(trial, failed_row(trial, n, request, self._bodies[participant.id][0], error))
             self._tell(Stored(participant, "failed", error.kind, None, again=False))
             return False
-        latency = self._loop.time() - started
         worst = self._worst(trial)
         cost = cost_of(participant, response.usage)
         try:
@@ -314,8 +328,11 @@ class Engine:
         self._tell(Stored(participant, status, reason, cost, again))
         return again
 
-    async def _call(self, lane: Lane, trial: Trial, request: Request) -> Response:
-        """Call, and call again where the failure may pass. Holds a slot when it begins and when it returns."""
+    async def _call(self, lane: Lane, trial: Trial, request: Request) -> tuple[Response, float]:
+        """Call, and call again where the failure may pass. Holds a slot when it begins and when it returns.
+
+        The seconds are those of the call that was answered.
+        """
         try:
             return await self._once(lane, trial, request)
         except ProviderError as error:
@@ -340,12 +357,17 @@ class Engine:
             lane.resting -= 1
         raise AssertionError("the schedule ends by returning or raising")
 
-    async def _once(self, lane: Lane, trial: Trial, request: Request) -> Response:
-        """One call; gives its slot back where it fails."""
+    async def _once(self, lane: Lane, trial: Trial, request: Request) -> tuple[Response, float]:
+        """One call, and its seconds; gives its slot back where it fails."""
         participant = trial.participant
-        lane.sent(self._loop.time())
+        provider = self._provider_of[participant.id]
         try:
-            return await self._provider_of[participant.id].generate(request, timeout=participant.timeout_s)
+            if provider.serves:  # it may have died and be starting again
+                await provider.ready()
+            started = self._loop.time()
+            lane.sent(started)
+            response = await provider.generate(request, timeout=participant.timeout_s)
+            return response, self._loop.time() - started
         except BaseException as error:
             worst = self._worst(trial)
             lost = not isinstance(error, ProviderError) or error.billable
@@ -421,7 +443,7 @@ class Engine:
         if (body := self._bodies[trial.participant.id]) in self._new_bodies:
             self._new_bodies.discard(body)
             bodies.append(body)
-        await self._writer.put(attempt, tuple(bodies))
+        await self._ledger.put(attempt, tuple(bodies))
         self.summary.stored += 1
 
 
@@ -436,4 +458,5 @@ async def _open(provider: Provider) -> None:
 
 async def run_plan(plan: Plan, run: Run, environ: Mapping[str, str], settings: Settings | None = None) -> Summary:
     """Ask everything of a plan that the run does not hold yet, and store the answers."""
-    return await Engine(plan, run, environ, settings).run()
+    settings = settings or Settings()
+    return await Engine(plan, RunLedger(plan, run, settings.limit), environ, settings).run()

@@ -74,7 +74,8 @@ class Lane:
         most = int(_strictest(one.concurrency for one in participants) or caps.most or DEFAULT_IN_FLIGHT)
         self.requests = Pacer(rpm)
         self.tokens = Pacer(_strictest(one.tpm for one in participants))
-        known = rpm is not None or caps.requests.per_minute is not None or participants[0].synthetic
+        free = participants[0].route in ("simulated", "vllm")
+        known = free or rpm is not None or caps.requests.per_minute is not None
         # a known pace needs no careful start; where none is known, one call goes ahead and its answer's headers tell
         self.in_flight = InFlight(most, start=most if known else 1)
         self.gate = 0.0

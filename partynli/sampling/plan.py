@@ -38,9 +38,9 @@ class Plan:
         """Whether any participant is a simulation."""
         return any(one.synthetic for one in self.participants)
 
-    def lanes(self) -> dict[tuple[str, str, str], tuple[Participant, ...]]:
+    def lanes(self) -> dict[tuple[str, ...], tuple[Participant, ...]]:
         """Participants by lane: those of one provider and model wait in one queue."""
-        lanes: dict[tuple[str, str, str], tuple[Participant, ...]] = {}
+        lanes: dict[tuple[str, ...], tuple[Participant, ...]] = {}
         for participant in self.participants:
             lanes[participant.lane] = (*lanes.get(participant.lane, ()), participant)
         return lanes

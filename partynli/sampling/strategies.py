@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from partynli.errors import InputError, RegistryError, unknown_name
-from partynli.records import Participant
+from partynli.judgments import reader_for
+from partynli.records import Participant, Task
 from partynli.registry import Registry, ValuesExperiment, vary
 
 EXPERIMENTS = ("single", "temperature", "top_p", "grid", "size")
@@ -126,3 +127,20 @@ def merge(selections: Sequence[Selection]) -> tuple[tuple[Participant, ...], dic
             participants.setdefault(one.id, one)
             trials[one.id] = max(trials.get(one.id, 0), selection.trials)
     return tuple(participants.values()), trials
+
+
+def guided(selections: Iterable[Selection], task: Task) -> list[Selection]:
+    """Send those whose decoding is to be guided the shape of the task's answers, as OpenAI and vLLM take it."""
+    reader, _ = reader_for(task)
+    schema = {"name": task.name, "strict": True, "schema": reader.shape}
+    shape = {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return [
+        replace(
+            selection,
+            participants=tuple(
+                replace(one, params={**one.params, **shape}) if one.guided_decoding else one
+                for one in selection.participants
+            ),
+        )
+        for selection in selections
+    ]

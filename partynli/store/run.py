@@ -13,7 +13,7 @@ from typing import Any
 
 from partynli.errors import PlanMismatchError, RunError, StoreError
 from partynli.hashing import canonical_json
-from partynli.records import Item, Participant, Price
+from partynli.records import Item, Participant, Price, Serving
 from partynli.store.database import connect, hold, plain, transaction
 from partynli.store.layout import lay_out, remove_unfinished
 from partynli.store.manifest import read_manifest, write_manifest
@@ -372,7 +372,8 @@ def _parsed(text: str, database: Path) -> dict[str, Any]:
 def _participant(stored: dict[str, Any], database: Path) -> Participant:
     try:
         price = stored.pop("price")
-        return Participant(**stored, price=price and Price(**price))
+        serving = Serving.from_json(stored.pop("serving", {}))
+        return Participant(**stored, price=price and Price(**price), serving=serving)
     except (KeyError, TypeError):
         raise StoreError(
             f"{database}: participant {stored.get('name')!r} is not stored as this partynli stores it; the file is "
