@@ -33,10 +33,20 @@ def provider_for(participant: Participant, environ: Mapping[str, str]) -> Provid
     return made
 
 
+def lacking(participant: Participant, environ: Mapping[str, str]) -> str | None:
+    """What a participant lacks before it can be asked, as far as can be told without asking; None if nothing."""
+    if participant.api_key_env and not environ.get(participant.api_key_env):
+        return f"{participant.api_key_env} is not set"
+    if participant.needs_server:
+        why: str | None = import_module("partynli.providers.vllm.managed").missing(participant, environ)
+        return why
+    return None
+
+
 def endpoint_of(participant: Participant) -> Hashable:
     """Participants whose endpoints are equal are reached through one provider."""
     server = participant.lane if participant.needs_server else None
     return participant.provider, participant.api_base, participant.api_key_env, server
 
 
-__all__ = ["Provider", "endpoint_of", "provider_for"]
+__all__ = ["Provider", "endpoint_of", "lacking", "provider_for"]

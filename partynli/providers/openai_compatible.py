@@ -17,6 +17,7 @@ from partynli.providers.base import POLICY_CODES, error_code, failure, read_comp
 from partynli.records import Participant, Request, Response
 
 _REACH_S = 15.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class OpenAICompatibleProvider:
@@ -63,16 +64,21 @@ class OpenAICompatibleProvider:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
-            self._session = None
 
-    async def reach(self) -> None:
-        """Check that an HTTP server answers at the address; what it answers does not matter."""
+    async def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             await self.aopen()
         assert self._session is not None
+        if self._session.closed:
+            raise ProviderError(f"the connection to {self._url} is closed", "retryable")
+        return self._session
+
+    async def reach(self) -> None:
+        """Check that an HTTP server answers at the address; what it answers does not matter."""
+        session = await self._opened()
         url = self._url.removesuffix("/chat/completions") + "/models"
         try:
-            async with self._session.get(url, timeout=aiohttp.ClientTimeout(total=_REACH_S), proxy=self._proxy):
+            async with session.get(url, timeout=aiohttp.ClientTimeout(total=_REACH_S), proxy=self._proxy):
                 return
         except (aiohttp.ClientError, OSError, ValueError) as error:
             text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
@@ -91,13 +97,11 @@ class OpenAICompatibleProvider:
         Empty where the server does not know the path or says nothing that is understood; raises a retryable
         `ProviderError` where the server cannot be reached.
         """
-        if self._session is None:
-            await self.aopen()
-        assert self._session is not None
+        session = await self._opened()
         url = self._url.removesuffix("/chat/completions").removesuffix("/v1") + path
         limit = aiohttp.ClientTimeout(total=min(timeout, _REACH_S))
         try:
-            async with self._session.request(method, url, json=body, timeout=limit, proxy=self._proxy) as answer:
+            async with session.request(method, url, json=body, timeout=limit, proxy=self._proxy) as answer:
                 content = await answer.json(content_type=None) if answer.status == 200 else None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
@@ -108,15 +112,13 @@ class OpenAICompatibleProvider:
 
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; `timeout` bounds all of it, in seconds."""
-        if self._session is None:
-            await self.aopen()
-        assert self._session is not None
+        session = await self._opened()
         limit = self._timeouts.get(timeout)
         if limit is None:
             limit = self._timeouts[timeout] = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 30.0))
         body = self._body(request)
         try:
-            async with self._session.post(self._url, data=body, timeout=limit, proxy=self._proxy) as answer:
+            async with session.post(self._url, data=body, timeout=limit, proxy=self._proxy) as answer:
                 content = await answer.read()
                 status, headers = answer.status, answer.headers
         except aiohttp.InvalidURL:
@@ -157,7 +159,7 @@ def proxy_for(address: str) -> str | None:
         parts = urlsplit(address)
     except ValueError:  # no address at all; the first call will say so
         return None
-    if not parts.hostname or proxy_bypass(parts.hostname):
+    if not parts.hostname or parts.hostname in _LOOPBACK or proxy_bypass(parts.hostname):
         return None
     return getproxies().get(parts.scheme)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from partynli.prompts import Renderer
+from partynli.providers import lacking
 from partynli.records import Participant
 from partynli.sampling.budget import most_tokens_out, tokens_in
 from partynli.sampling.limits import MARGIN
@@ -34,13 +35,8 @@ class Estimate:
 
 def missing(participants: Sequence[Participant], environ: Mapping[str, str]) -> dict[str, str]:
     """What participants lack before they can be asked, by name."""
-    lacking = {}
-    for one in participants:
-        if one.api_key_env and not environ.get(one.api_key_env):
-            lacking[one.name] = f"{one.api_key_env} is not set"
-        elif one.route == "vllm" and one.api_base is None:
-            lacking[one.name] = "no api_base is set for its server"
-    return lacking
+    found = {one.name: lacking(one, environ) for one in participants}
+    return {name: why for name, why in found.items() if why is not None}
 
 
 def estimate(plan: Plan, caps: Mapping[str, ProviderCaps]) -> list[Estimate]:

@@ -56,10 +56,10 @@ class VLLMProvider:
             return
         address = await self._server.start()
         if self._http is None or not self._http.is_at(address):
-            if self._http is not None:
-                await self._http.aclose()
-            self._http = OpenAICompatibleProvider(address, self._server.key)
+            before, self._http = self._http, OpenAICompatibleProvider(address, self._server.key)
             self._observed.clear()
+            if before is not None:
+                await before.aclose()
 
     async def aclose(self) -> None:
         """Close connections, and stop the server that was started."""
