@@ -32,6 +32,8 @@ RESTARTS = 2
 _HOST = "127.0.0.1"
 _START_S = 3600.0
 """Longest wait for a server, the download of its model included."""
+_RECOVER_S = 120.0
+"""Longest wait for one that came up before and does not answer; then it counts as dead."""
 _STOP_S = 30.0
 _LOOK_S = 0.5
 _ERROR = re.compile(r"\w*(?:Error|Exception): .+")
@@ -77,15 +79,20 @@ class ManagedServer:
         self._log: IO[bytes] | None = None
         self._starting: asyncio.Task[str] | None = None
         self._starts = 0
-        self._has_come_up = False
+        self._is_up = False
+        self._address = ""
         self._failed: ProviderError | None = None
         self.key = secrets.token_urlsafe(24)
         """Other users of the machine do not have it."""
 
     @property
     def is_running(self) -> bool:
-        """Whether it has come up and not died since."""
-        return self._has_come_up and self._process is not None and self._process.returncode is None
+        """Whether it has come up, has not died since, and is not in doubt."""
+        return self._is_up and self._process is not None and self._process.returncode is None
+
+    def doubt(self) -> None:
+        """A call could not reach it: it may be dying, which `start` finds out before the next call is made."""
+        self._is_up = False
 
     async def start(self) -> str:
         """Start it, or wait for who does; returns the address for calls.
@@ -97,12 +104,7 @@ class ManagedServer:
         """
         if self._failed is not None:
             raise self._failed
-        died = self._has_come_up and not self.is_running
-        if self._starting is None or died:
-            if self._starts > RESTARTS:
-                raise self._failure(f"its server died {self._starts} times and is not started again")
-            self._has_come_up = False
-            self._starts += 1
+        if self._starting is None or (self._starting.done() and not self.is_running):
             self._starting = asyncio.create_task(self._start())
         return await asyncio.shield(self._starting)
 
@@ -118,26 +120,33 @@ class ManagedServer:
             self._place = None
 
     async def _start(self) -> str:
-        await self._stop()
+        if self._process is None or not await self._comes_up(_RECOVER_S):
+            if self._starts > RESTARTS:
+                raise self._failure(f"its server died {self._starts} times and is not started again")
+            self._starts += 1
+            await self._start_anew()
+        self._is_up = True
+        return f"{self._address}/v1"
+
+    async def _start_anew(self) -> None:
+        one = self._participant
         if self._place is None:
-            one = self._participant
             self._place = await self._room.take(gpus_for(one, self._room.gpus), share_of(one))
         try:
             for _ in range(_PORT_TRIES):
-                port = _free_port(self._participant)
-                await self._launch(port, self._place)
-                if await self._comes_up(port):
-                    self._has_come_up = True
-                    return f"http://{_HOST}:{port}/v1"
+                await self._launch(self._place)
+                if await self._comes_up(_START_S):
+                    return
                 if _TAKEN not in self._read_log()[1].lower():
                     break
             raise self._failure("its server did not start")
         finally:
             self._room.started(self._place)
 
-    async def _launch(self, port: int, place: Place) -> None:
+    async def _launch(self, place: Place) -> None:
         await self._stop()
-        environ = _environment(place, self.key)
+        port = _free_port(self._participant)
+        self._address = f"http://{_HOST}:{port}"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - nameless: nothing stays behind, however this ends
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(_SUPERVISOR)),
@@ -145,23 +154,20 @@ class ManagedServer:
             stdin=PIPE,  # held open: the supervisor stops everything when it ends
             stdout=self._log,
             stderr=self._log,
-            env=environ,
+            env=_environment(place, self.key),
             start_new_session=True,  # Ctrl-C is partynli's to handle
         )
 
-    async def _comes_up(self, port: int) -> bool:
-        """Wait until the server is healthy; False where it ends before."""
+    async def _comes_up(self, within_s: float) -> bool:
+        """Wait until the server is healthy; False where it ends before, or is not in time."""
         assert self._process is not None
-        url = f"http://{_HOST}:{port}/health"
-        deadline = asyncio.get_running_loop().time() + _START_S
+        deadline = asyncio.get_running_loop().time() + within_s
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-            while self._process.returncode is None:
+            while self._process.returncode is None and asyncio.get_running_loop().time() < deadline:
                 with suppress(aiohttp.ClientError, OSError, TimeoutError):
-                    async with session.get(url) as answer:
+                    async with session.get(f"{self._address}/health") as answer:
                         if answer.status == 200:
                             return True
-                if asyncio.get_running_loop().time() > deadline:
-                    raise self._failure(f"its server was not healthy after {_START_S:.0f} s")
                 await asyncio.sleep(_LOOK_S)
         return False
 

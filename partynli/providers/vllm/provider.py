@@ -74,12 +74,14 @@ class VLLMProvider:
         if http is None:
             raise ProviderError("the server is not started yet", "retryable")
         asked = request.participant.model
-        fingerprint = await self._fingerprint(http, asked, timeout)
         try:
+            fingerprint = await self._fingerprint(http, asked, timeout)
             response = await http.generate(request, timeout=timeout)
         except ProviderError as error:
             if error.kind == "retryable":  # another server may answer when it is there again
                 self._observed.pop(asked, None)
+                if self._server is not None:
+                    self._server.doubt()
             raise
         if response.served_model != asked:
             raise ProviderError(
@@ -95,11 +97,7 @@ class VLLMProvider:
         observed = self._observed.get(model)
         if observed is None:
             observed = self._observed[model] = asyncio.ensure_future(_observe(http, model, timeout))
-        try:
-            return await asyncio.shield(observed)
-        except ProviderError:
-            self._observed.pop(model, None)
-            raise
+        return await asyncio.shield(observed)
 
 
 async def _observe(http: OpenAICompatibleProvider, model: str, timeout: float) -> str:

@@ -3,7 +3,8 @@
 ``python supervisor.py COMMAND ...`` is started with its standard input on a pipe whose other end only its parent holds.
 When the parent closes it, or dies in whatever way, the pipe ends, and the command with all its descendants is stopped:
 asked first, then killed. A parent-death signal would reach the first child alone, and a process group loses those who
-leave it; here the kernel hands every orphan to this process, so that none can get away.
+leave it; here the kernel hands every orphan to this process, so that none can get away. What the command writes to the
+folder for temporary files goes into one of its own, and goes with it.
 
 Uses the standard library only and imports nothing of partynli: it has to start at once, and to stay small.
 """
@@ -19,11 +20,15 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_ASK_S = 10.0
+_ASK_S = 5.0
 """How long the command may take to end when it is asked to; then it is killed."""
 _LOOK_S = 0.2
+_LONGEST_TMP = 50
+_told: list[int] = []
+"""Signals that asked this process to end, which it does as if the pipe had ended."""
 
 
 def main() -> int:
@@ -31,9 +36,17 @@ def main() -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: os.close(0))  # as if the pipe had ended
+        signal.signal(number, lambda number, _: _told.append(number))
+    # vLLM makes sockets there, whose paths may not be longer than 107 characters
+    short = None if len(gettempdir()) <= _LONGEST_TMP else "/tmp"  # noqa: S108 - a folder of its own is made in it
+    with TemporaryDirectory(prefix="partynli-", dir=short, ignore_cleanup_errors=True) as folder:
+        return _run(sys.argv[1:], {**os.environ, "TMPDIR": folder}, libc)
+
+
+def _run(command: list[str], environ: dict[str, str], libc: ctypes.CDLL) -> int:
     child = subprocess.Popen(  # noqa: S603 - the command is partynli's own
-        sys.argv[1:],
+        command,
+        env=environ,
         stdin=subprocess.DEVNULL,
         # should this process be killed itself, the first child at least goes with it
         preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),
@@ -46,12 +59,9 @@ def main() -> int:
 
 
 def _has_ended() -> bool:
-    """Wait a moment; True where the pipe has ended."""
-    try:
-        readable, _, _ = select.select([0], [], [], _LOOK_S)
-        return bool(readable) and not os.read(0, 1)
-    except (OSError, ValueError):  # closed by a signal
-        return True
+    """Wait a moment; True where the pipe has ended, or a signal came."""
+    readable, _, _ = select.select([0], [], [], _LOOK_S)
+    return bool(_told) or (bool(readable) and not os.read(0, 1))
 
 
 def _stop_all() -> None:
