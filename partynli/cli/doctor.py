@@ -53,6 +53,8 @@ def command(
         ready.sort(key=lambda one: registry.retired(one.name) is not None)
         if not ready:
             _bad(f"{provider}: {lacking[members[0].name]} ({len(members)} participants)")
+        elif ready[0].needs_server:
+            _good(f"{provider}: vLLM is here, and a server is started for each model when it is needed")
         elif no_probe or ready[0].synthetic:
             _good(f"{provider}: {ready[0].api_key_env or 'no key needed'}{', set' if ready[0].api_key_env else ''}")
         else:

@@ -50,8 +50,8 @@ def missing(participant: Participant, environ: Mapping[str, str]) -> str | None:
     """Why no server can be started for a participant here, said before anything is downloaded; None if one can."""
     if not _installed(environ.get(PYTHON_ENV)):
         return (
-            f"vLLM is not installed ({PYTHON_ENV} names no Python that has it): pip install 'partynli[vllm]', set "
-            f"{PYTHON_ENV} to the Python of an environment with vLLM, or give the api_base of a running server"
+            f"vLLM is not installed: pip install 'partynli[vllm]', name the Python that has it in {PYTHON_ENV}, "
+            "or give the api_base of a running server"
         )
     try:
         gpus_for(participant, room_here().gpus)

@@ -67,17 +67,15 @@ def environ(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def processes(folder: Path) -> dict[int, bytes]:
-    """What runs on behalf of a test, and its command line: its environment tells, whatever it calls itself."""
+    """What runs on behalf of a test, and its command line: told by its environment, or by the name vLLM gives it."""
     found = {}
-    for process in Path("/proc").iterdir():
+    for process in (entry for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         try:
-            if (
-                process.name.isdigit()
-                and f"PARTYNLI_RUNS={folder}/runs\0".encode() in (process / "environ").read_bytes()
-            ):
-                found[int(process.name)] = (process / "cmdline").read_bytes()
+            command_line, environ = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
         except OSError:
             continue
+        if f"PARTYNLI_RUNS={folder}/runs\0".encode() in environ or command_line.startswith(b"VLLM::"):
+            found[int(process.name)] = command_line
     return found
 
 
@@ -91,6 +89,11 @@ def rows(folder: Path, what: str) -> list[tuple[Any, ...]]:
         return db.execute(f"SELECT {what} FROM attempt").fetchall()
     finally:
         db.close()
+
+
+def stored(folder: Path) -> int:
+    is_laid_out = (folder / "runs" / "r" / "manifest.json").exists()
+    return len(rows(folder, "id")) if is_laid_out else 0
 
 
 def until(holds: Callable[[], Any], seconds: float) -> None:
@@ -117,7 +120,7 @@ def test_a_killed_server_is_started_again(folder: Path, environ: dict[str, str])
     with subprocess.Popen(
         command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        until(lambda: (folder / "runs" / "r" / "run.sqlite").exists() and len(rows(folder, "id")) > 50, 200)
+        until(lambda: stored(folder) > 50, 200)
         (engine, *_) = [pid for pid, command_line in processes(folder).items() if b"EngineCore" in command_line]
         os.kill(engine, signal.SIGKILL)
         assert process.stdout is not None
@@ -130,7 +133,7 @@ def test_a_killed_partynli_takes_the_server_with_it(folder: Path, environ: dict[
     with subprocess.Popen(
         sample("both", "--trials", "8"), cwd=folder, env=environ, stdout=subprocess.DEVNULL
     ) as process:
-        until(lambda: (folder / "runs" / "r" / "run.sqlite").exists() and len(rows(folder, "id")) > 10, 200)
+        until(lambda: stored(folder) > 10, 200)
         process.kill()
     until(lambda: not processes(folder), 30)
 
