@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from partynli.errors import StoreError
 from partynli.items import Dataset
 from partynli.labels import ERROR
 from partynli.records import LabelDistribution, Participant, Task
-from partynli.store import Run
+from partynli.store import JudgmentRow, Run
 
 ASKED_IN_VAIN = -1
 """Code of a trial that was asked and holds no valid answer: missing data, counted."""
@@ -57,7 +58,7 @@ class Answers:
     groups: Mapping[str, tuple[int, ...]]
     synthetic: bool
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the participants."""
         return tuple(one.name for one in self.participants)
@@ -66,15 +67,11 @@ class Answers:
         """The same answers on these items only, in this order; items that the run does not have are left out."""
         place = {uid: number for number, uid in enumerate(self.items)}
         kept = [place[uid] for uid in uids if uid in place]
-        return Answers(
-            labels=self.labels,
-            sets=self.sets,
+        return replace(
+            self,
             items=tuple(self.items[number] for number in kept),
-            participants=self.participants,
             simple=self.simple[:, :, kept],
             multi=self.multi[:, :, kept],
-            groups=self.groups,
-            synthetic=self.synthetic,
         )
 
     def counts(self, members: Sequence[int], trial: int | None = None) -> Counts:
@@ -132,6 +129,39 @@ def load_answers(run: Run, task: Task) -> Answers:
     )
 
 
+def with_judgments(answers: Answers, rows: Iterable[JudgmentRow], *, anew: bool = False) -> Answers:
+    """The same answers and those of judgments that are not stored; a trial's first valid one stands.
+
+    Parameters
+    ----------
+    answers
+        Of the run.
+    rows
+        Judgments of the run's participants and items, in the order of the attempts.
+    anew
+        Whether the judgments that `answers` came from count no more, as those of an older reader.
+    """
+    person = {one.id: number for number, one in enumerate(answers.participants)}
+    item = {uid: number for number, uid in enumerate(answers.items)}
+    first: dict[tuple[int, int, int], tuple[str, str]] = {}
+    for row in rows:
+        cell = (person[row.participant], row.trial - 1, item[row.item])
+        if first.get(cell, (ERROR, ERROR))[1] == ERROR:
+            first[cell] = (row.class_multi, row.class_simple)
+    pairs = sorted(set(first.values()))
+    sets = tuple(dict.fromkeys((*answers.sets, *(multi for multi, _ in pairs if multi != ERROR))))
+    codes = dict(zip(pairs, zip(*_label_codes(pairs, answers.labels, sets), strict=True), strict=True))
+    n_trials = max([answers.simple.shape[1], *(trial + 1 for _, trial, _ in first)])
+    simple = np.full((len(person), n_trials, len(item)), NOT_ASKED, dtype=np.int16)
+    multi = simple.copy()
+    if not anew:
+        simple[:, : answers.simple.shape[1]], multi[:, : answers.multi.shape[1]] = answers.simple, answers.multi
+    for cell, pair in first.items():
+        if simple[cell] < 0:
+            simple[cell], multi[cell] = codes[pair]
+    return replace(answers, sets=sets, simple=simple, multi=multi)
+
+
 def _label_codes(pairs: Sequence[tuple[str, str]], labels: Sequence[str], sets: Sequence[str]) -> tuple[Codes, Codes]:
     """Codes of the single label and of the label set of each pair."""
     single = {label: number for number, label in enumerate(labels)} | {ERROR: ASKED_IN_VAIN}
@@ -164,6 +194,15 @@ def human_counts(dataset: Dataset, source: str, items: Sequence[str], n_labels: 
     known: Mapping[str, Any] = dataset.distributions.get(source, {})
     nobody = (0,) * n_labels
     return np.array([known.get(uid, nobody) for uid in items], dtype=np.int64).reshape(-1, n_labels)
+
+
+def people_of(dataset: Dataset | None, answers: Answers) -> dict[str, Counts]:
+    """People's votes on the answers' items, (items, K) by source; a source that knows none of them is left out."""
+    if dataset is None:
+        return {}
+    labels = len(answers.labels)
+    found = {source: human_counts(dataset, source, answers.items, labels) for source in dataset.distributions}
+    return {source: counts for source, counts in found.items() if counts.any()}
 
 
 def worker_codes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,12 +39,15 @@ class Ceilings:
         (I, K) votes of the people that rows are compared with; rows of zeros where there are none.
     crowd
         (I, K) votes of a large population that knows all these items (ChaosNLI's 100 an item), or None.
+    labels
+        The K labels, which decide ties of the modal label.
     """
 
     source: str
     people: Counts
     crowd: Counts | None
     crowd_name: str
+    labels: Sequence[str]
     convention: Convention
     seed: int
     draws: int
@@ -90,14 +93,9 @@ class Ceilings:
             "kl_qp": item_mean(c.kl(q, p)),
             "kl_pq_laplace": item_mean(kl_laplace(people, others)),
             "tvd": item_mean(total_variation(p, q)),
-            "agreement": agreement(p, q),
+            "agreement": agreement(p, q, self.labels),
             "kendall_tau": kendall_tau(h_p, h_q),
         }
         return {name: float(item_mean(values)) for name, values in figures.items()} | {
-            "entropy_rarefied": float(item_mean(rarefied_entropy(votes))) * float(h_unit(c))
+            "entropy_rarefied": float(item_mean(rarefied_entropy(votes))) / c.nats
         }
-
-
-def h_unit(convention: Convention) -> float:
-    """How many units of entropy of a convention one nat is."""
-    return float(convention.entropy(np.array([0.5, 0.5])) / np.log(2))

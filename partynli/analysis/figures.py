@@ -19,10 +19,10 @@ from partynli.metrics import (
     kl_laplace,
     krippendorff_alpha,
     miller_madow_entropy,
-    modal_label,
     percentile_interval,
     probabilities,
     rarefied_entropy,
+    same_mode,
     total_variation,
 )
 
@@ -87,20 +87,25 @@ class Rows:
 
     def average(self, values: Floats) -> Floats:
         """Mean over each row's populations where defined: (..., C) to (..., rows)."""
-        member = (self.owner[:, None] == np.arange(self.n_rows)).astype(np.float64)
         defined = ~np.isnan(values)
-        times = defined @ member
-        return np.asarray((np.where(defined, values, 0.0) @ member) / np.where(times > 0, times, np.nan))
+        times = np.add.reduceat(defined, self._starts, axis=-1, dtype=np.float64)
+        total = np.add.reduceat(np.where(defined, values, 0.0), self._starts, axis=-1)
+        return np.asarray(total / np.where(times > 0, times, np.nan))
 
     def any(self, marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether any of a row's populations is marked: (..., C, I) to (..., rows, I)."""
-        starts = np.searchsorted(self.owner, np.arange(self.n_rows))
-        return np.logical_or.reduceat(marks, starts, axis=-2)
+        return np.logical_or.reduceat(marks, self._starts, axis=-2)
+
+    @property
+    def _starts(self) -> NDArray[np.int64]:
+        """The first population of each row."""
+        return np.searchsorted(self.owner, np.arange(self.n_rows))
 
     def sizes(self) -> list[int]:
-        """Median number of valid answers an item, of each row; 0 for null rows."""
+        """Median number of valid answers an item, of each row, over the items that have any; 0 without any."""
         n = self.counts.sum(-1)
-        return [int(np.median(n[self.owner == row])) for row in range(self.n_rows)]
+        of_row = ((one := n[self.owner == row])[one > 0] for row in range(self.n_rows))
+        return [int(np.median(known)) if len(known) else 0 for known in of_row]
 
 
 @dataclass
@@ -139,11 +144,10 @@ def _assembled(mean: Floats, sd: Floats, samples: Floats, n: NDArray[np.int64]) 
 
 def own_figures(rows: Rows, resamples: Resamples, convention: Convention) -> Figures:
     """Entropy as it is, corrected and rarefied, and alpha between the raters of each row."""
-    to_unit = float(convention.entropy(np.array([0.5, 0.5])) / np.log(2))
     batch = Batch(rows, resamples)
     batch.itemwise["entropy"] = np.asarray(convention.entropy(rows.q))
-    batch.itemwise["entropy_rarefied"] = np.asarray(rarefied_entropy(rows.counts, RAREFIED_TO)) * to_unit
-    batch.itemwise["entropy_miller_madow"] = np.asarray(miller_madow_entropy(rows.counts)) * to_unit
+    batch.itemwise["entropy_rarefied"] = np.asarray(rarefied_entropy(rows.counts, RAREFIED_TO)) / convention.nats
+    batch.itemwise["entropy_miller_madow"] = np.asarray(miller_madow_entropy(rows.counts)) / convention.nats
     batch.whole["alpha"] = _alphas(rows.counts, resamples)
     return batch.figures()
 
@@ -203,14 +207,12 @@ def figures_against(
 
 
 def _distances(p: Floats, q: Floats, labels: Sequence[str], convention: Convention) -> dict[str, Floats]:
-    mode_p, mode_q = modal_label(p, labels), modal_label(q, labels)
-    same = np.where((mode_p < 0) | (mode_q < 0), np.nan, mode_p == mode_q)
     return {
         "js_distance": np.asarray(convention.jensen_shannon(p, q)),
         "kl_pq": np.asarray(convention.kl(p, q)),
         "kl_qp": np.asarray(convention.kl(q, p)),
         "tvd": np.asarray(total_variation(p, q)),
-        "agreement": same,
+        "agreement": same_mode(p, q, labels),
     }
 
 

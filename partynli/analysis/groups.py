@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from partynli.aggregate import NOT_ASKED, Answers
+from partynli.errors import InputError, unknown_name
 from partynli.records import Participant
 
 Kind = Literal["mix", "participant", "experiment", "null", "human"]
@@ -86,6 +87,38 @@ def groups_of(answers: Answers, mixes: Mapping[str, Sequence[str]] | None = None
         Group(answers.names[one], "participant", (one,)) for one in present if trials_of(answers, [one]) >= MIN_TRIALS
     ]
     return groups, notes + _unequal(answers, groups)
+
+
+def mixes_of(answers: Answers) -> list[Group]:
+    """The run's mixes of models, all of its models among them; groups of people who were imported are left out."""
+    people = {number for number, one in enumerate(answers.participants) if one.provider == _PERSON}
+    return [group for group in groups_of(answers)[0] if group.kind == "mix" and not people.intersection(group.members)]
+
+
+def largest_mix(answers: Answers) -> tuple[str, tuple[int, ...]]:
+    """Name and members of the run's largest mix; several that are the largest, as hi and lo are, taken together."""
+    mixes = mixes_of(answers)
+    named = [group for group in mixes if group.name != EVERYBODY] or mixes
+    most = max((len(group.members) for group in named), default=0)
+    largest = sorted((group for group in named if len(group.members) == most), key=lambda group: group.name)
+    members = dict.fromkeys(one for group in largest for one in group.members)
+    return " + ".join(group.name for group in largest) or EVERYBODY, tuple(members)
+
+
+def members_of(answers: Answers, name: str, run: str = "the run") -> tuple[int, ...]:
+    """Participants of a mix or experiment by its name, or else the participant of that name.
+
+    Raises
+    ------
+    InputError
+        The run has no such group.
+    """
+    groups, _ = groups_of(answers)
+    found = {group.name: group.members for group in reversed(groups)}  # participants come last and give way
+    members = answers.groups.get(name) or found.get(name)
+    if not members:
+        raise InputError(unknown_name("group", name, {*found, *answers.groups}, run))
+    return members
 
 
 def trials_of(answers: Answers, members: Sequence[int]) -> int:

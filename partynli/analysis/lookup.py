@@ -3,6 +3,9 @@
 Ten votes on three labels can fall in 66 ways, however many groups are drawn. So each group's votes on an item become
 one whole number, what an item contributes to a figure is worked out once for each way, by the functions of
 `partynli.metrics`, and every group's figure is a mean or sum of looked-up values.
+
+For many groups with a few figures each (RANDOMMIX, the learning curve, the exchanges of a comparison); a report, which
+has few groups and resamples items only, takes `partynli.analysis.resamples`.
 """
 
 from __future__ import annotations
@@ -14,18 +17,18 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from partynli.aggregate import Answers, human_counts
 from partynli.errors import InputError
-from partynli.items import Dataset
 from partynli.metrics import (
+    alpha_of_sums,
     dense_ranks,
     entropy,
     item_mean,
     js_distance,
     kendall_tau_of_ranks,
     kl_divergence,
-    modal_label,
+    pairable_units,
     probabilities,
+    same_mode,
 )
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -43,15 +46,6 @@ CELLS = 4_000_000
 """Groups x trials x items that one step holds in memory."""
 _EXACT = 2.0**53
 _DENSE = 1 << 22
-
-
-def people_of(dataset: Dataset | None, answers: Answers) -> dict[str, IntArray]:
-    """People's votes on the answers' items, (items, K) by source; a source that knows none of them is left out."""
-    if dataset is None:
-        return {}
-    labels = len(answers.labels)
-    found = {source: human_counts(dataset, source, answers.items, labels) for source in dataset.distributions}
-    return {source: counts for source, counts in found.items() if counts.any()}
 
 
 def figures_of(people: Mapping[str, object]) -> tuple[Figure, ...]:
@@ -184,16 +178,11 @@ def evaluate(
     return {figure: item_mean(values.reshape(groups, trials)) for figure, values in found.items()}
 
 
-def _same_mode(p: FloatArray, q: FloatArray, labels: Sequence[str]) -> FloatArray:
-    mode_p, mode_q = modal_label(p, labels), modal_label(q, labels)
-    return np.where((mode_p < 0) | (mode_q < 0), np.nan, mode_p == mode_q)
-
-
 _TABLES: Mapping[str, Callable[[FloatArray, FloatArray, Sequence[str]], FloatArray]] = {
     "js_distance": lambda p, q, _: js_distance(p, q),
     "kl_pq": lambda p, q, _: kl_divergence(p, q),
     "kl_qp": lambda p, q, _: kl_divergence(q, p),
-    "agreement": _same_mode,
+    "agreement": same_mode,
 }
 """What one item adds to a figure: people (rows, 1, K) and participants (ways, K) to (rows, ways)."""
 
@@ -209,19 +198,11 @@ def _looked_up(table: FloatArray, cell: IntArray) -> FloatArray:
 
 def _alpha(counts: IntArray, way: IntArray) -> FloatArray:
     """Krippendorff's nominal alpha as `partynli.metrics.krippendorff_alpha` has it, from ways (groups, items)."""
-    n_u = counts.sum(-1)
-    pairable = n_u > 1
-    n_uc = counts * pairable[:, None]
-    d_u = np.where(pairable, n_u**2 - (counts**2).sum(-1), 0) / np.maximum(n_u - 1, 1)
+    n_uc, d_u = pairable_units(counts)
     groups = len(way)
     at = np.arange(groups)[:, None] * len(counts) + way
     times = np.bincount(at.ravel(), minlength=groups * len(counts)).reshape(groups, len(counts)).astype(np.float64)
-    n_c = times @ n_uc
-    n = n_c.sum(-1)
-    d_o = times @ d_u
-    d_e = (n**2 - (n_c**2).sum(-1)) / np.where(n > 1, n - 1, np.nan)
-    alpha: FloatArray = 1.0 - d_o / np.where(d_e > 0, d_e, np.nan)
-    return alpha
+    return alpha_of_sums(times @ n_uc, times @ d_u)
 
 
 def joined(parts: Sequence[Figures]) -> Figures:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from partynli.aggregate import Answers
+from partynli.aggregate import Answers, people_of
 from partynli.analysis.clones import Clones, clones_of
 from partynli.analysis.groups import Group, groups_of
 from partynli.analysis.honesty import Honesty, honesty_of
-from partynli.analysis.lookup import people_of
 from partynli.analysis.scope import Choices, Scope, people_in, scope_of
 from partynli.analysis.substitutes import AltTests, alt_tests
 from partynli.errors import InputError

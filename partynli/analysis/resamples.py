@@ -1,5 +1,8 @@
 """Resamples of a scope's items, shared by all of its rows, so that differences between rows are paired.
 
+For few rows and many draws of *items*, as in a report. For thousands of groups of *participants*, each on items that
+may be resampled too, as in RANDOMMIX and comparisons, see `partynli.analysis.lookup`.
+
 A resample is a row of weights: how often each item was drawn. Means, alpha and tau follow from the weights by matrix
 products, without gathering the items of every draw; the results are those of resampling.
 """
@@ -8,15 +11,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from partynli.metrics import alpha_of_sums, dense_ranks, kendall_tau_of_ranks, pairable_units
+
 Floats = NDArray[np.float64]
 Signs = NDArray[np.float32]
 
-_TIE = 1e-9
-"""As in `partynli.metrics.kendall_tau`."""
+_PAIRED = 200
+"""Items up to which tau is taken from all pairs of them, whose number grows with the square; above, by ranks."""
+_CELLS = 4_000_000
+"""Resamples x rows x items that one step holds in memory."""
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:
@@ -58,16 +66,8 @@ class Resamples:
 
     def alphas(self, counts: NDArray[np.int64]) -> Floats:
         """Nominal alpha of resampled units, counts (C, I, K) to (D, C); see `partynli.metrics.krippendorff_alpha`."""
-        n_uc = counts.astype(np.float64)
-        n_u = n_uc.sum(-1)
-        pairable = n_u > 1
-        n_uc = n_uc * pairable[..., None]
-        unlike = np.where(pairable, (n_u**2 - (n_uc**2).sum(-1)) / np.where(pairable, n_u - 1, 1.0), 0.0)
-        d_o = self.weights @ unlike.T
-        n_c = np.einsum("di,cik->dck", self.weights, n_uc, optimize=True)
-        n = n_c.sum(-1)
-        d_e = (n**2 - (n_c**2).sum(-1)) / np.where(n > 1, n - 1, np.nan)
-        return np.asarray(1.0 - d_o / np.where(d_e > 0, d_e, np.nan))
+        n_uc, d_u = pairable_units(counts)
+        return alpha_of_sums(np.einsum("di,cik->dck", self.weights, n_uc, optimize=True), self.weights @ d_u.T)
 
     def taus(self, x: Floats, y: Floats) -> Floats:
         """Kendall's tau-b of resampled items: x (C, I) against y (I,), to (D, C); see `partynli.metrics.kendall_tau`.
@@ -75,27 +75,37 @@ class Resamples:
         With S the signs of the differences of all pairs of items and w the weights, C - D is w' (S_x S_y) w / 2, and
         the untied pairs are w' |S_x| w / 2 and w' |S_y| w / 2.
         """
+        if len(y) > _PAIRED:
+            return self._by_ranks(x, dense_ranks(y)[self._drawn], self._drawn)
+        step = max(1, _CELLS // self.weights.size)
+        return np.concatenate([self._taus(x[start : start + step], y) for start in range(0, len(x), step)], axis=1)
+
+    def _taus(self, x: Floats, y: Floats) -> Floats:
+        s_x, s_y = _signs(x), _signs(y)[None]
+        both = ~np.isnan(x + y)
+        untied_x, untied_y = np.abs(s_x), np.abs(s_y)
+        if not both.all():
+            pairs = both[:, :, None] & both[:, None, :]
+            untied_x, untied_y = untied_x * pairs, untied_y * pairs
+        untied = np.sqrt(self._quadratic(untied_x) * self._quadratic(untied_y))
+        return self._quadratic(s_x * s_y) / np.where(untied > 0, untied, np.nan)
+
+    def _quadratic(self, matrices: Signs) -> Floats:
+        """w' M w of every resample's w and every M: (C, I, I) to (D, C), in one product of two matrices."""
         weights = self.weights.astype(np.float32)  # whole numbers, exact up to 16 million
-        s_y = _signs(y)
-        untied_y = _quadratic(weights, np.abs(s_y))
-        taus = np.empty((len(weights), len(x)))
-        for column, values in enumerate(x):
-            s_x = _signs(values)
-            both = ~(np.isnan(values) | np.isnan(y))
-            pairs = both[:, None] & both
-            untied_x = _quadratic(weights, np.abs(s_x) * pairs)
-            here_y = untied_y if both.all() else _quadratic(weights, np.abs(s_y) * pairs)
-            untied = np.sqrt(untied_x * here_y)
-            taus[:, column] = _quadratic(weights, s_x * s_y) / np.where(untied > 0, untied, np.nan)
-        return taus
+        products = weights @ matrices.transpose(1, 0, 2).reshape(len(matrices[0]), -1)
+        shape = (len(weights), *matrices.shape[:2])
+        return np.asarray(np.einsum("dci,di->dc", products.reshape(shape), weights), dtype=np.float64)
 
     def shuffled_taus(self, x: Floats, y: Floats) -> Floats:
         """tau-b of x (C, I) and the shuffled y (I,), to (S, C); missing values of y stay where they are."""
         place = np.flatnonzero(~np.isnan(y))
         kept = self.shuffles[np.isin(self.shuffles, place)].reshape(len(self.shuffles), -1)
+        if len(place) > _PAIRED:
+            return self._by_ranks(x, dense_ranks(y)[kept], place)
         i, j = np.triu_indices(len(place), 1)
         s_y = _signs(y).ravel().take(kept[:, i] * len(y) + kept[:, j])
-        s_x = np.stack([_signs(values[place])[i, j] for values in x]) if len(x) else np.empty((0, len(i)), np.float32)
+        s_x = _signs(x[:, place])[:, i, j]
         order = (s_y @ s_x.T).astype(np.float64)
         untied_x = np.abs(s_x).sum(1, dtype=np.float64)
         untied_y = np.broadcast_to(np.abs(s_y).sum(1, dtype=np.float64)[:, None], order.shape).copy()
@@ -105,15 +115,21 @@ class Resamples:
         untied = np.sqrt(untied_x * untied_y)
         return order / np.where(untied > 0, untied, np.nan)
 
+    @cached_property
+    def _drawn(self) -> NDArray[np.int64]:
+        """(D, I) the items of each resample."""
+        times = self.weights.astype(np.int64)
+        return np.repeat(np.tile(np.arange(times.shape[1]), len(times)), times.ravel()).reshape(times.shape)
+
+    def _by_ranks(self, x: Floats, y: NDArray[np.int64], items: NDArray[np.int64]) -> Floats:
+        """The same taus, of ranks y (D, n) and x at these items, (n,) or (D, n): to (D, C)."""
+        columns = (np.broadcast_to(dense_ranks(values)[items], y.shape) for values in x)
+        return np.stack([kendall_tau_of_ranks(ranks, y) for ranks in columns], axis=1)
+
 
 def _signs(values: Floats) -> Signs:
-    """(I, I) which of two items has the greater value; 0 for ties and where one is missing."""
-    difference = values[:, None] - values[None, :]
-    settled = np.where(np.abs(difference) > _TIE, difference, 0.0)
-    return np.sign(np.where(np.isnan(settled), 0.0, settled)).astype(np.float32)
-
-
-def _quadratic(weights: Signs, matrix: Signs) -> Floats:
-    """w' M w of every row w."""
-    product = weights @ matrix.astype(np.float32, copy=False)
-    return np.asarray(np.einsum("di,di->d", product, weights), dtype=np.float64)
+    """Which of two items has the greater value, (..., I) to (..., I, I); 0 for ties and where one is missing."""
+    ranks = dense_ranks(values)
+    there = ranks >= 0
+    both = there[..., :, None] & there[..., None, :]
+    return np.where(both, np.sign(ranks[..., :, None] - ranks[..., None, :]), 0).astype(np.float32)

@@ -24,6 +24,7 @@ from partynli.analysis.figures import (
 )
 from partynli.analysis.groups import Group, Kind, trials_of, votes_of
 from partynli.analysis.resamples import Floats, Resamples, generator
+from partynli.items import Dataset
 from partynli.metrics import Convention, null_constant, null_marginal, null_uniform, probabilities
 
 CEILING_DRAWS = 300
@@ -74,6 +75,22 @@ class Choices:
     seed: int = 0
 
 
+def scopes_of(answers: Answers, dataset: Dataset | None) -> dict[str, tuple[str, ...]]:
+    """The sets of items that figures are given for, by name.
+
+    ``common50``: the run's items that all sources of LiveNLI know (LiveNLI, ChaosNLI and MNLI: 50 of its 122 items).
+    ``all122``: the run's items that LiveNLI knows. ``all``: every item of the run, where LiveNLI does not know them
+    all. A scope without items is left out, but for ``all``.
+    """
+    if dataset is None or dataset.name != "livenli":
+        return {"all": answers.items}
+    sources = list(dataset.distributions.values())
+    common = tuple(uid for uid in answers.items if all(uid in source for source in sources))
+    known = tuple(uid for uid in answers.items if uid in dataset.distributions["livenli"])
+    scopes = {name: uids for name, uids in (("common50", common), ("all122", known)) if uids}
+    return scopes if len(known) == len(answers.items) and scopes else scopes | {"all": answers.items}
+
+
 def people_in(answers: Answers, known: Mapping[str, Counts]) -> tuple[dict[str, Counts], list[str]]:
     """The human populations that a scope is compared with.
 
@@ -117,7 +134,9 @@ def scope_of(
     if crowd is not None and not (crowd.sum(-1) > 0).all():
         crowd = None
     ceilings = {
-        source: Ceilings(source, counts, crowd, "chaosnli", choices.convention, choices.seed, CEILING_DRAWS)
+        source: Ceilings(
+            source, counts, crowd, "chaosnli", answers.labels, choices.convention, choices.seed, CEILING_DRAWS
+        )
         for source, counts in people.items()
     }
     of_group = range(len(people), len(people) + len(groups))

@@ -10,25 +10,19 @@ from typing import Any
 
 import click
 
-from partynli.aggregate import Answers
+from partynli.aggregate import Answers, people_of
 from partynli.analysis.compare import CAUTION, Comparison, Difference, compare_groups
-from partynli.analysis.groups import EVERYBODY, groups_of
-from partynli.analysis.lookup import Figure, people_of
+from partynli.analysis.groups import EVERYBODY, groups_of, members_of
+from partynli.analysis.lookup import Figure
+from partynli.analysis.scope import scopes_of
 from partynli.cli.options import find_run, runs_option
 from partynli.cli.output import console, safe
-from partynli.cli.output import table as new_table
-from partynli.cli.reading import (
-    Reading,
-    answers_of,
-    figure_name,
-    group_members,
-    pick_scope,
-    rounded,
-    scopes_of,
-    shortened,
-)
+from partynli.cli.reading import Reading, answers_of, pick_scope, shortened
+from partynli.cli.wide import print_rows
 from partynli.errors import InputError
 from partynli.report.draws import nested, number
+from partynli.report.sheets import figure_name, rounded
+from partynli.store import Run
 
 
 @click.command("compare")
@@ -63,7 +57,7 @@ def command(
     groups = _shared_groups(readings, names, group)
     compared = {name: compare_groups(a, b, (in_a, in_b), human, seed=seed) for name, (in_a, in_b) in groups.items()}
     notes = [*dict.fromkeys(note for reading in readings for note in reading.notes), *lacking]
-    notes += _unlike(readings)
+    notes += [*_other_texts(paths, uids), *_unlike(readings)]
     if as_json:
         found = {name: _as_json(one) for name, one in compared.items()}
         head = {"schema": 1, "runs": names, "synthetic": a.synthetic or b.synthetic, "scope": scope_name, "seed": seed}
@@ -108,7 +102,7 @@ def _shared_groups(
     """Members in both runs of the groups to compare, by name."""
     a, b = (one.answers for one in readings)
     if group is not None:
-        return {group: (group_members(a, group, names[0]), group_members(b, group, names[1]))}
+        return {group: (members_of(a, group, names[0]), members_of(b, group, names[1]))}
     of_a, of_b = (_groups(one) for one in (a, b))
     shared = [name for name in of_a if name in of_b and name != EVERYBODY]
     for name, there in zip(names, (of_a, of_b), strict=True):
@@ -119,6 +113,20 @@ def _shared_groups(
 
 def _groups(answers: Answers) -> dict[str, tuple[int, ...]]:
     return {group.name: group.members for group in groups_of(answers)[0] if group.kind != "participant"}
+
+
+def _other_texts(paths: Sequence[Path], uids: Sequence[str]) -> list[str]:
+    """Name the items that have one uid and two texts; an item that was imported without its texts is no other one."""
+    texts: list[dict[str, dict[str, str]]] = []
+    for path in paths:
+        with Run.open(path) as run:
+            wanted = set(uids)
+            texts.append({item.uid: dict(item.texts) for item in run.items if item.uid in wanted})
+    of_a, of_b = texts
+    other = [uid for uid in uids if of_a[uid] != of_b[uid] and any(of_a[uid].values()) and any(of_b[uid].values())]
+    if not other:
+        return []
+    return [f"{len(other):,} items have other texts in B than in A, and may be other items: {shortened(other)}"]
 
 
 def _unlike(readings: Sequence[Reading]) -> list[str]:
@@ -157,13 +165,13 @@ def _print(name: str, one: Comparison) -> None:
     valid = " and ".join(f"{n:,} of {of:,}" for n, of in zip(one.n_valid, one.n_asked, strict=True))
     people = f"{one.participants[0]} and {one.participants[1]} participants"
     console.print(f"[bold]{safe(name)}[/bold]: {people}, {valid} answers valid")
-    rows = new_table("figure", "against", "A", "B", "B - A", "95 %", "p", "n items", left=2)
+    rows = []
     for (metric, source), found in one.differences.items():
         defined = found.difference == found.difference
         between = f"{rounded(found.low)} to {rounded(found.high)}" if defined else "–"
         numbers = (rounded(found.a), rounded(found.b), rounded(found.difference), between, rounded(found.p, 4))
-        rows.add_row(figure_name(metric), safe(source or ""), *numbers, f"{found.n:,}")
-    console.print(rows)
+        rows.append([figure_name(metric), source or "", *numbers, f"{found.n:,}"])
+    print_rows(("figure", "against", "A", "B", "B - A", "95 %", "p", "n items"), rows, left=2)
     if void := sum(found.undefined > 0 for found in one.differences.values()):
         console.print(f"{void} figures are undefined on some resamples, which are left out (--json counts them)")
     for note in one.notes:

@@ -64,6 +64,8 @@ def command(
         f"{len(done.cast.participants):,} participants on {done.n_items:,} items; from {rows}",
         soft_wrap=True,
     )
+    if done.synthetic:
+        console.print("SYNTHETIC: the table says that simulated participants answered", style="bold")
     console.print(f"{done.odd.total:,} warnings" if done.odd else "no warnings")
     return 0
 

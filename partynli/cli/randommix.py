@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 
 import click
 
-from partynli.aggregate import Answers
+from partynli.aggregate import Answers, people_of
 from partynli.analysis.curve import CURVE_WARNING, Costs, Point, learning_curve
-from partynli.analysis.groups import trials_of
-from partynli.analysis.lookup import Figures, people_of
-from partynli.analysis.randommix import QUANTILES, WARNING, Pool, RandomMix, check_size, randommix
+from partynli.analysis.groups import largest_mix, members_of, mixes_of, trials_of
+from partynli.analysis.lookup import Figure, Figures
+from partynli.analysis.randommix import QUANTILES, WARNING, Pool, RandomMix, Summary, check_size, randommix
 from partynli.cli.options import find_run, runs_option
 from partynli.cli.output import console, money, safe, shown
-from partynli.cli.output import table as new_table
-from partynli.cli.reading import Reading, answers_of, figure_name, mixes_of, pick_group, pick_scope, rounded, shortened
+from partynli.cli.reading import Reading, answers_of, pick_scope, shortened
+from partynli.cli.wide import print_rows
 from partynli.errors import InputError
 from partynli.report.draws import curve_json, nested, number, randommix_json, write_draws
+from partynli.report.sheets import figure_name, rounded
 
 _LEGEND = (
     "n: draws that define the figure. The last columns are whole mixes and their numbers of participants. Bootstrap: "
@@ -90,7 +91,7 @@ def command(
     reading = answers_of(path)
     scope_name, uids = pick_scope(reading, scope)
     answers = reading.answers.on(uids)
-    group_name, members = pick_group(answers, group)
+    group_name, members = (group, members_of(answers, group)) if group is not None else largest_mix(answers)
     human = people_of(reading.dataset, answers)
     pool = Pool.of(answers, members, human)
     check_size(pool, size)
@@ -210,15 +211,9 @@ def _print(found: _Findings, *, with_curve: bool) -> None:
         f"{mix.distinct:,} of them different, seed {mix.seed}"
     )
     quantiles = [f"{100 * one:g} %" for one in QUANTILES]
-    wholes = [safe(f"{name} ({whole.n})") for name, whole in found.wholes.items()]
-    rows = new_table("figure", "against", "mean", "sd", *quantiles, "n", "bootstrap 95 %", *wholes, left=2)
-    for figure, one in mix.summaries.items():
-        interval = mix.intervals.get(figure)
-        between = "" if interval is None else f"{rounded(interval.low)} to {rounded(interval.high)}"
-        numbers = map(rounded, (one.mean, one.sd, *one.quantiles))
-        whole = (rounded(each.figures[figure][0]) for each in found.wholes.values())
-        rows.add_row(figure_name(figure[0]), safe(figure[1] or ""), *numbers, f"{one.n:,}", between, *whole)
-    console.print(rows)
+    wholes = [f"{name} ({whole.n})" for name, whole in found.wholes.items()]
+    heads = ("figure", "against", "mean", "sd", *quantiles, "n", "bootstrap 95 %", *wholes)
+    print_rows(heads, [_row(found, figure, one) for figure, one in mix.summaries.items()], left=2)
     if with_curve:
         _print_curve(found)
     console.print(_LEGEND.format(size=mix.size), style="dim")
@@ -229,16 +224,24 @@ def _print(found: _Findings, *, with_curve: bool) -> None:
         console.print(safe(note), style="dim")
 
 
+def _row(found: _Findings, figure: Figure, one: Summary) -> list[str]:
+    interval = found.mix.intervals.get(figure)
+    between = "" if interval is None else f"{rounded(float(interval.low))} to {rounded(float(interval.high))}"
+    whole = (rounded(float(each.figures[figure][0])) for each in found.wholes.values())
+    numbers = map(rounded, (one.mean, one.sd, *one.quantiles))
+    return [figure_name(figure[0]), figure[1] or "", *numbers, f"{one.n:,}", between, *whole]
+
+
 def _print_curve(found: _Findings) -> None:
     figures = list(found.mix.values)
     source = found.people[0] if found.people else None
     columns = [figure for figure in figures if figure[1] in (None, source)]
     heads = [figure_name(name) for name, _ in columns]
     against = f", against {safe(source)} (the others: --json, --out)" if source else ""
-    rows = new_table("size", "draws", "calls", "cost", *heads, title=f"mean (sd over draws){against}", left=0)
+    rows = []
     for point in found.curve:
         each = (point.summaries[figure] for figure in columns)
         cells = (f"{rounded(one.mean)} ({rounded(one.sd)})" for one in each)
         drawn = f"all {point.draws:,}" if point.exhaustive else f"{point.draws:,}"
-        rows.add_row(f"{point.size}", drawn, f"{point.calls:,.0f}", money(point.dollars), *cells)
-    console.print(rows)
+        rows.append([f"{point.size}", drawn, f"{point.calls:,.0f}", money(point.dollars), *cells])
+    print_rows(("size", "draws", "calls", "cost", *heads), rows, title=f"mean (sd over draws){against}")

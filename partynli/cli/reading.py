@@ -1,22 +1,21 @@
-"""How commands read a run: judgments brought up to date, the people's data beside them, and the scopes of both."""
+"""How commands read a run: judgments brought up to date, and the people's data beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from partynli.aggregate import Answers, load_answers
-from partynli.analysis.groups import EVERYBODY, Group, groups_of
+from partynli.aggregate import Answers, load_answers, with_judgments
+from partynli.analysis.scope import scopes_of
 from partynli.cli.sample import task_from
-from partynli.derive import derive_judgments
-from partynli.errors import InputError, ItemsError, RunLockedError, StoreError, unknown_name
+from partynli.derive import derive_judgments, judgment_row
+from partynli.errors import InputError, ItemsError, RunLockedError, StoreError
 from partynli.items import DATASETS, Dataset, load_dataset
 from partynli.items.table import SUFFIXES
 from partynli.judgments import reader_for
 from partynli.records import Task
-from partynli.store import Run, Tally
+from partynli.store import JudgmentRow, Run, Tally
 
 _NAMED = 5
 """Items that a note names; the others are counted."""
@@ -56,27 +55,11 @@ def answers_of(path: Path) -> Reading:
     notes = [note] if (note := _bring_up_to_date(path)) else []
     with Run.open(path) as run:
         task = task_from(run.manifest)
-        answers = load_answers(run, task)
+        answers = _answers_so_far(run, task) if note else load_answers(run, task)
         tallies = run.tallies()
         manifest = run.manifest
     dataset, more = _human(task, str(manifest["plan"].get("items", "")), answers.items)
     return Reading(answers, manifest, dataset, (*notes, *more), tallies)
-
-
-def scopes_of(answers: Answers, dataset: Dataset | None) -> dict[str, tuple[str, ...]]:
-    """The sets of items that figures are given for, by name.
-
-    ``common50``: the run's items that all sources of LiveNLI know (LiveNLI, ChaosNLI and MNLI: 50 of its 122 items).
-    ``all122``: the run's items that LiveNLI knows. ``all``: every item of the run, where LiveNLI does not know them
-    all. A scope without items is left out, but for ``all``.
-    """
-    if dataset is None or dataset.name != "livenli":
-        return {"all": answers.items}
-    sources = list(dataset.distributions.values())
-    common = tuple(uid for uid in answers.items if all(uid in source for source in sources))
-    known = tuple(uid for uid in answers.items if uid in dataset.distributions["livenli"])
-    scopes = {name: uids for name, uids in (("common50", common), ("all122", known)) if uids}
-    return scopes if len(known) == len(answers.items) and scopes else scopes | {"all": answers.items}
 
 
 def pick_scope(reading: Reading, name: str | None) -> tuple[str, tuple[str, ...]]:
@@ -95,66 +78,6 @@ def pick_scope(reading: Reading, name: str | None) -> tuple[str, tuple[str, ...]
     return chosen, scopes[chosen]
 
 
-def pick_group(answers: Answers, name: str | None) -> tuple[str, tuple[int, ...]]:
-    """Participants of a mix or experiment by its name; where none is named, of the largest mix.
-
-    Where several mixes are the largest, as hi and lo are, they are taken together.
-
-    Raises
-    ------
-    InputError
-        The run has no such group.
-    """
-    if name is not None:
-        return name, group_members(answers, name)
-    groups = {group.name: group for group in groups_of(answers)[0]}
-    mixes = [group for group in mixes_of(answers) if group.name != EVERYBODY]
-    if not mixes:
-        return EVERYBODY, groups[EVERYBODY].members if EVERYBODY in groups else ()
-    most = max(len(group.members) for group in mixes)
-    largest = sorted((group for group in mixes if len(group.members) == most), key=lambda group: group.name)
-    return " + ".join(group.name for group in largest), tuple({one for group in largest for one in group.members})
-
-
-def mixes_of(answers: Answers) -> list[Group]:
-    """The run's mixes of models, all of its models among them; groups of people who were imported are left out."""
-    people = {number for number, one in enumerate(answers.participants) if one.provider == "human"}
-    return [group for group in groups_of(answers)[0] if group.kind == "mix" and not people.intersection(group.members)]
-
-
-def group_members(answers: Answers, name: str, run: str = "the run") -> tuple[int, ...]:
-    """Participants of a mix or experiment by its name, or the participant of that name.
-
-    Raises
-    ------
-    InputError
-        The run has no such group.
-    """
-    groups = {group.name: group.members for group in groups_of(answers)[0]}
-    members = groups.get(name) or answers.groups.get(name)
-    if not members:
-        raise InputError(unknown_name("group", name, {*groups, *answers.groups}, run))
-    return tuple(members)
-
-
-def figure_name(metric: str) -> str:
-    """How a figure is called in a table's row."""
-    return {"js_distance": "JS distance", "kendall_tau": "Kendall's τ"}.get(metric, metric)
-
-
-def rounded(value: Any, digits: int = 3) -> str:
-    """A figure for a table; a dash where it is undefined.
-
-    >>> rounded(0.12345), rounded(float("nan")), rounded(-0.0001)
-    ('0.123', '–', '0.000')
-    """
-    number = float(value)
-    if not isfinite(number):
-        return "–"
-    text = f"{number:.{digits}f}"
-    return text.removeprefix("-") if not float(text) else text
-
-
 def _bring_up_to_date(path: Path) -> str | None:
     """Derive what is not derived yet; returns why it could not be."""
     with Run.open(path) as run:
@@ -165,10 +88,26 @@ def _bring_up_to_date(path: Path) -> str | None:
         with Run.sampling(path) as run:
             derive_judgments(run, task)
     except RunLockedError:
-        return f"run {path.name} is held by another process, which may be sampling: figures are of what was read so far"
+        return f"run {path.name} is held by another process, which may be sampling: figures are of the answers so far"
     except StoreError as error:
-        return f"judgments are as they were stored and may lack answers or be an older reader's: {error}"
+        return f"answers were read for this output alone, and cannot be stored as judgments: {error}"
     return None
+
+
+def _answers_so_far(run: Run, task: Task) -> Answers:
+    """The stored judgments and, in memory, those of the answers that came since."""
+    _, version = reader_for(task)
+    current = run.meta("reader") == version
+    after = int(run.meta("judged") or 0) if current else 0
+    return with_judgments(load_answers(run, task), _judgments(run, task, after), anew=not current)
+
+
+def _judgments(run: Run, task: Task, after: int) -> Iterator[JudgmentRow]:
+    reader, version = reader_for(task)
+    while chunk := run.attempts(after=after):
+        texts = run.texts({attempt.item for _, attempt in chunk})
+        yield from (judgment_row(attempt, reader, version, texts) for _, attempt in chunk if attempt.status != "drift")
+        after = chunk[-1][0]
 
 
 def _is_up_to_date(run: Run, task: Task) -> bool:

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import click
 
-from partynli.aggregate import Answers
+from partynli.aggregate import Answers, people_of
 from partynli.analysis.groups import groups_of
-from partynli.analysis.lookup import people_of
 from partynli.analysis.overview import Overview, distinct_groups, overview_of
-from partynli.analysis.scope import Choices, Scope
+from partynli.analysis.scope import Choices, Scope, scopes_of
 from partynli.analysis.surprises import surprises_of
 from partynli.analysis.tables import main_source, twin_of_everybody
 from partynli.cli.options import find_run, registry_option, runs_option
 from partynli.cli.output import console, safe, shown
-from partynli.cli.output import table as new_table
-from partynli.cli.reading import Reading, answers_of, scopes_of, shortened
+from partynli.cli.reading import Reading, answers_of, shortened
+from partynli.cli.wide import print_rows
 from partynli.errors import InputError, unknown_name
 from partynli.metrics import CONVENTIONS, convention
 from partynli.registry import load_registry
@@ -110,15 +109,15 @@ def command(
         explanations=_explanations(path, answers),
         notes=reading.notes,
     )
-    if not as_json or out is not None:
-        written = _write((out or path) / "report.md", to_markdown(overview))
     if as_json:
         text = to_json(overview)
+        click.echo(text)
         if out is not None:
             _write(out / "report.json", text + "\n")
-        click.echo(text)
+            _write(out / "report.md", to_markdown(overview))
     else:
         _print(overview)
+        written = _write((out or path) / "report.md", to_markdown(overview))
         console.print(f"all tables: {safe(shown(written))}")
     if items_out is not None:
         _write_items(items_out, path, reading, mixes, overview, quiet=as_json)
@@ -138,7 +137,9 @@ def _write(file: Path, text: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}; choose another place") from None
+        raise InputError(
+            f"{file} cannot be written: {error.strerror or error}; choose another place by --out or --items-out"
+        ) from None
     return file
 
 
@@ -199,11 +200,7 @@ def _print_scope(scope: Scope, overview: Overview) -> None:
 
 
 def _print_sheet(sheet: Sheet) -> None:
-    made = new_table(*sheet.columns, title=sheet.title)
-    made.columns[0].no_wrap, made.columns[0].overflow = False, "fold"
-    for row in sheet.rows:
-        made.add_row(*map(safe, row))
     console.print()
-    console.print(made)
+    print_rows(sheet.columns, sheet.rows, title=sheet.title)
     if sheet.note:
         console.print(safe(sheet.note), style="dim")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from partynli.metrics.agreement import (
     SET_DISTANCES,
-    agreement,
+    alpha_of_sums,
     jaccard_distance,
     krippendorff_alpha,
     krippendorff_alpha_of_codes,
     masi_distance,
-    modal_label,
+    pairable_units,
     set_distances,
 )
 from partynli.metrics.alt_test import EPSILONS, MIN_ITEMS, AltTest, alt_test
@@ -43,6 +43,7 @@ from partynli.metrics.distribution import (
 from partynli.metrics.entropy import entropy, miller_madow_entropy, rarefied_entropy
 from partynli.metrics.influence import effective_number, mean_correlation, pairwise_correlation
 from partynli.metrics.missingness import Bounds, missingness_bounds
+from partynli.metrics.modal import agreement, modal_label, same_mode
 from partynli.metrics.null import null_constant, null_marginal, null_shuffled, null_uniform
 from partynli.metrics.participants import (
     Jackknife,
@@ -79,6 +80,7 @@ __all__ = [
     "Jackknife",
     "JsSplit",
     "agreement",
+    "alpha_of_sums",
     "alt_test",
     "benjamini_hochberg",
     "benjamini_yekutieli",
@@ -132,12 +134,14 @@ __all__ = [
     "null_marginal",
     "null_shuffled",
     "null_uniform",
+    "pairable_units",
     "pairwise_correlation",
     "percentile_interval",
     "probabilities",
     "rank_cs",
     "rarefied_entropy",
     "recalibrate",
+    "same_mode",
     "set_distances",
     "share_consistent",
     "size_matched_ceiling",

@@ -1,4 +1,4 @@
-"""Whether two populations choose the same label, and whether raters agree with each other."""
+"""Whether raters agree with each other: Krippendorff's alpha, on labels and on sets of labels."""
 
 from __future__ import annotations
 
@@ -8,84 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from partynli.errors import InputError
-from partynli.labels import LABELS
-from partynli.metrics._arrays import (
-    MISSING,
-    TIE,
-    FloatArray,
-    IntArray,
-    as_counts,
-    as_distribution,
-    over_labels,
-    same_labels,
-)
+from partynli.metrics._arrays import FloatArray, as_counts, over_labels
 from partynli.metrics.distribution import label_counts
-from partynli.metrics.summary import item_mean
-
-
-def modal_label(p: ArrayLike, labels: Sequence[str] = LABELS) -> IntArray:
-    """The most probable label of each item; a tie goes to the alphabetically first (Kulmizev et al. 2026, appendix C).
-
-    Parameters
-    ----------
-    p
-        (..., K) distributions.
-    labels
-        The K labels in the order of the last axis: either < false < true for the default.
-
-    Returns
-    -------
-    IntArray
-        (...), positions in `labels`; -1 where the distribution is undefined. Probabilities within 1e-9 are tied.
-
-    Raises
-    ------
-    InputError
-        If a row is no distribution or has not K labels.
-
-    Examples
-    --------
-    >>> [LABELS[k] for k in modal_label([[0.6, 0.2, 0.2], [0.4, 0.2, 0.4], [0.4, 0.4, 0.2]])]
-    ['true', 'false', 'either']
-    """
-    x = as_distribution(p)
-    if x.shape[-1] != len(labels):
-        raise InputError(f"{x.shape[-1]} probabilities an item, but {len(labels)} labels")
-    highest = over_labels(np.maximum, x)
-    mode = np.full(x.shape[:-1], MISSING, dtype=np.int64)
-    for k in sorted(range(len(labels)), key=lambda k: labels[k], reverse=True):
-        mode = np.where(x[..., k] >= highest - TIE, k, mode)
-    return mode[()]
-
-
-def agreement(p: ArrayLike, q: ArrayLike, labels: Sequence[str] = LABELS) -> FloatArray:
-    """Share of items on which two populations have the same modal label (Kulmizev et al. 2026, appendix C).
-
-    Parameters
-    ----------
-    p, q
-        (..., items, K) distributions; the leading axes broadcast.
-    labels
-        The K labels in the order of the last axis; they decide ties, see `modal_label`.
-
-    Returns
-    -------
-    FloatArray
-        (...), a share of the items that are defined on both sides. NaN if there is none.
-
-    Raises
-    ------
-    InputError
-        If a row is no distribution or the shapes do not fit.
-
-    Examples
-    --------
-    >>> float(agreement([[0.6, 0.4, 0.0], [0.5, 0.0, 0.5]], [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
-    0.5
-    """
-    same_labels(as_distribution(p, "p"), as_distribution(q, "q"))
-    a, b = modal_label(p, labels), modal_label(q, labels)
-    return item_mean(np.where((a == MISSING) | (b == MISSING), np.nan, a == b))
 
 
 def krippendorff_alpha(counts: ArrayLike, distance: ArrayLike | None = None) -> FloatArray:
@@ -125,23 +49,79 @@ def krippendorff_alpha(counts: ArrayLike, distance: ArrayLike | None = None) -> 
     n_uc = as_counts(counts)
     if n_uc.ndim < 2:
         raise InputError(f"counts must be items x labels, but have shape {n_uc.shape}")
+    delta = None if distance is None else _as_distances(distance, n_uc.shape[-1])
+    n_uc, d_u = pairable_units(n_uc, delta)
+    return alpha_of_sums(n_uc.sum(-2), d_u.sum(-1), delta)
+
+
+def pairable_units(counts: ArrayLike, delta: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """What each unit adds to alpha, so that weighted sums of units can be put into `alpha_of_sums`.
+
+    Parameters
+    ----------
+    counts
+        (..., items, K) numbers of votes.
+    delta
+        (K, K) distances; nominal if None.
+
+    Returns
+    -------
+    tuple of FloatArray
+        n_uc (..., items, K), rows of zeros for units that cannot be paired; and each unit's disagreement,
+        sum_ck n_uc n_uk delta_ck / (n_u - 1), (..., items).
+
+    Raises
+    ------
+    InputError
+        If a count is negative or not finite.
+
+    Examples
+    --------
+    >>> n_uc, d_u = pairable_units([[2, 2], [1, 0]])
+    >>> n_uc.tolist(), d_u.round(3).tolist()
+    ([[2.0, 2.0], [0.0, 0.0]], [2.667, 0.0])
+    """
+    n_uc = as_counts(counts)
     n_u = over_labels(np.add, n_uc)
     pairable = n_u > 1
     n_uc = n_uc * pairable[..., None]
-    n_c = n_uc.sum(-2)
-    n = over_labels(np.add, n_c)
+    return n_uc, _unlike(n_uc, delta) / np.where(pairable, n_u - 1, 1.0)
 
-    if distance is None:
-        observed = n_u**2 - over_labels(np.add, n_uc * n_uc)
-        expected = n**2 - over_labels(np.add, n_c * n_c)
-    else:
-        delta = _as_distances(distance, n_uc.shape[-1])
-        observed = over_labels(np.add, (n_uc @ delta) * n_uc)
-        expected = over_labels(np.add, (n_c @ delta) * n_c)
-    d_o = np.where(pairable, observed / np.where(pairable, n_u - 1, 1.0), 0.0).sum(-1)
-    d_e = expected / np.where(n > 1, n - 1, np.nan)
+
+def alpha_of_sums(n_c: FloatArray, d_o: FloatArray, delta: FloatArray | None = None) -> FloatArray:
+    """Alpha from sums over units of what `pairable_units` gives.
+
+    Parameters
+    ----------
+    n_c
+        (..., K) pairable labels.
+    d_o
+        (...) observed disagreement.
+    delta
+        (K, K) distances; nominal if None.
+
+    Returns
+    -------
+    FloatArray
+        (...), at most 1. NaN where nothing can be paired or only one label occurs.
+
+    Examples
+    --------
+    >>> n_uc, d_u = pairable_units([[3, 0], [1, 2]])
+    >>> float(alpha_of_sums(n_uc.sum(0), d_u.sum(0))) == float(krippendorff_alpha([[3, 0], [1, 2]]))
+    True
+    """
+    n = over_labels(np.add, n_c)
+    d_e = _unlike(n_c, delta) / np.where(n > 1, n - 1, np.nan)
     alpha: FloatArray = 1.0 - d_o / np.where(d_e > 0, d_e, np.nan)
     return alpha[()]
+
+
+def _unlike(n_c: FloatArray, delta: FloatArray | None) -> FloatArray:
+    """Distances between all labels of one count, sum_ck n_c n_k delta_ck: (..., K) to (...)."""
+    if delta is None:
+        return over_labels(np.add, n_c) ** 2 - over_labels(np.add, n_c * n_c)
+    return over_labels(np.add, (n_c @ delta) * n_c)
 
 
 def krippendorff_alpha_of_codes(codes: ArrayLike, n_labels: int, distance: ArrayLike | None = None) -> FloatArray:

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from numpy.typing import ArrayLike
 
 from partynli.metrics._arrays import FloatArray
-from partynli.metrics.agreement import agreement
 from partynli.metrics.correlation import kendall_tau
 from partynli.metrics.distribution import js_distance, kl_divergence, total_variation
 from partynli.metrics.entropy import entropy
+from partynli.metrics.modal import agreement
 from partynli.metrics.summary import item_mean
 
 

@@ -52,9 +52,14 @@ class Convention:
     the softmax of scores / `softmax_temperature`."""
     softmax_temperature: float = float("nan")
 
+    @property
+    def nats(self) -> float:
+        """How many nats one `entropy_unit` is."""
+        return log(2) if self.entropy_unit == "bits" else 1.0
+
     def entropy(self, p: ArrayLike) -> FloatArray:
         """Entropy (...) of distributions (..., K) in `entropy_unit`; NaN where undefined."""
-        return entropy(p) / (log(2) if self.entropy_unit == "bits" else 1.0)
+        return entropy(p) / self.nats
 
     def jensen_shannon(self, p: ArrayLike, q: ArrayLike) -> FloatArray:
         """Jensen-Shannon distance or divergence (...), whichever the paper prints; NaN where undefined."""

@@ -31,10 +31,10 @@ class Sheet:
     note: str = ""
 
 
-def number(value: float, digits: int) -> str:
+def rounded(value: float, digits: int = 3) -> str:
     """A number, or a dash where it is undefined.
 
-    >>> number(0.25, 3), number(float("nan"), 3), number(-0.0001, 2)
+    >>> rounded(0.25), rounded(float("nan")), rounded(-0.0001, 2)
     ('0.250', '–', '0.00')
     """
     if value != value:
@@ -50,8 +50,8 @@ def with_sd(figure: Figure, digits: int) -> str:
     '0.64 ±.23'
     """
     if figure.sd != figure.sd:
-        return number(figure.value, digits)
-    return f"{number(figure.value, digits)} ±{number(figure.sd, digits).removeprefix('0')}"
+        return rounded(figure.value, digits)
+    return f"{rounded(figure.value, digits)} ±{rounded(figure.sd, digits).removeprefix('0')}"
 
 
 def with_interval(figure: Figure, digits: int, of: int = 0) -> str:
@@ -61,7 +61,7 @@ def with_interval(figure: Figure, digits: int, of: int = 0) -> str:
     '0.50 [0.40, 0.62] (9)'
     """
     interval = span(Range(figure.low, figure.high), digits)
-    return " ".join(filter(None, [number(figure.value, digits), interval, _partly(figure, of)]))
+    return " ".join(filter(None, [rounded(figure.value, digits), interval, _partly(figure, of)]))
 
 
 def _partly(figure: Figure, of: int) -> str:
@@ -70,7 +70,7 @@ def _partly(figure: Figure, of: int) -> str:
 
 def span(bounds: Range, digits: int) -> str:
     """Two bounds, or nothing."""
-    return "" if bounds.low != bounds.low else f"[{number(bounds.low, digits)}, {number(bounds.high, digits)}]"
+    return "" if bounds.low != bounds.low else f"[{rounded(bounds.low, digits)}, {rounded(bounds.high, digits)}]"
 
 
 def of(row: Row, name: str, source: str | None = None) -> Figure:
@@ -82,6 +82,11 @@ def of(row: Row, name: str, source: str | None = None) -> Figure:
 def titled(source: str) -> str:
     """A human population as tables name it."""
     return SOURCES.get(source, source)
+
+
+def figure_name(metric: str) -> str:
+    """A figure as a row's name."""
+    return {"js_distance": "JS distance", "kendall_tau": "Kendall's τ"}.get(metric, metric)
 
 
 def name_of(row: Row, scope: Scope, *, as_single: bool = False) -> str:
@@ -98,13 +103,13 @@ def sheet_2(scope: Scope, convention: Convention, digits: int) -> Sheet:
     sources = list(scope.human)
     heads: list[str] = ["", *_own_heads(convention)]
     for source in sources:
-        heads += [f"{titled(source)}\nCor.", f"\n{_js(convention)}"]
+        heads += [f"{titled(source)}\nCor.", f"{titled(source)}\n{_js(convention)}"]
     rows = []
     for row in table_2(scope):
         cells = [name_of(row, scope, as_single=True), with_sd(of(row, "entropy"), digits)]
-        cells.append(number(of(row, "alpha").value, digits))
+        cells.append(rounded(of(row, "alpha").value, digits))
         for source in sources:
-            cells.append(number(of(row, "kendall_tau", source).value, digits))
+            cells.append(rounded(of(row, "kendall_tau", source).value, digits))
             cells.append(with_sd(of(row, "js_distance", source), digits))
         rows.append(tuple(cells))
     best = single(scope)
@@ -141,10 +146,10 @@ def sheet_5(scope: Scope, convention: Convention, digits: int, labels: Sequence[
     rows = []
     for row in table_5(scope):
         against = ["js_distance", "kl_pq", "kl_qp", "tvd", "agreement", *(["distance_correlation"] if dcor else [])]
-        cells = [name_of(row, scope), number(of(row, "entropy").value, digits)]
-        cells += [number(of(row, name, source).value, digits) for name in against]
-        cells += [number(of(row, "alpha").value, digits), number(of(row, "consistency").value, digits)]
-        cells += [number(100 * row.label_shares[label], 0) for label in labels]
+        cells = [name_of(row, scope), rounded(of(row, "entropy").value, digits)]
+        cells += [rounded(of(row, name, source).value, digits) for name in against]
+        cells += [rounded(of(row, "alpha").value, digits), rounded(of(row, "consistency").value, digits)]
+        cells += [rounded(100 * row.label_shares[label], 0) for label in labels]
         cells.append(f"{row.n_valid}/{row.n_asked}")
         rows.append(tuple(cells))
     people = f"P is {titled(source)}, Q the row. " if source else ""
@@ -166,10 +171,10 @@ def sheet_own(scope: Scope, digits: int) -> Sheet:
             f"{row.n_valid}/{row.n_asked}",
             str(row.size),
             with_interval(of(row, "entropy"), digits, n),
-            number(of(row, "entropy").ceiling, digits),
-            f"{number(rarefied.value, digits)} {_partly(rarefied, n)}".rstrip(),
+            rounded(of(row, "entropy").ceiling, digits),
+            f"{rounded(rarefied.value, digits)} {_partly(rarefied, n)}".rstrip(),
             with_interval(of(row, "alpha"), digits, n),
-            number(of(row, "alpha").ceiling, digits),
+            rounded(of(row, "alpha").ceiling, digits),
         )
         for row in _with_votes(scope)
         for rarefied in [of(row, "entropy_rarefied")]
@@ -179,10 +184,10 @@ def sheet_own(scope: Scope, digits: int) -> Sheet:
         "valid\n/ asked",
         "votes\nan item",
         "\nH [95 %]",
-        "\npeople",
+        "H of\npeople",
         f"H at\n{RAREFIED_TO} votes",
         "\nα [95 %]",
-        "\npeople",
+        "α of\npeople",
     )
     note = (
         f"people: what as many votes of people give. H grows with the number of votes: compare it at {RAREFIED_TO}, or "
@@ -202,25 +207,27 @@ def sheet_against(scope: Scope, source: str, convention: Convention, digits: int
             (
                 name_of(row, scope),
                 with_interval(js, digits, n),
-                number(js.ceiling, digits),
-                number(js.null, digits),
+                rounded(js.ceiling, digits),
+                rounded(js.null, digits),
                 with_interval(tau, digits, n),
-                number(tau.ceiling, digits),
-                number(tau.p, 3),
+                rounded(tau.ceiling, digits),
+                rounded(tau.p, 3),
             )
         )
-    heads = ("", f"\n{_js(convention)} [95 %]", "\npeople", "\nshuffled", "\nCor. [95 %]", "\npeople", "\np")
+    name = _js(convention)
+    heads = ["", f"\n{name} [95 %]", f"{name} of\npeople", f"{name}\nshuffled"]
+    heads += ["\nCor. [95 %]", "Cor. of\npeople", "p of\nCor."]
     schemes = dict.fromkeys(scope.ceilings.get(source, {}).values())
     note = "people: people against people at the row's size"
     note += f" ({'; '.join(schemes)}). " if schemes else ". "
     note += "shuffled: the row's distributions on the wrong items. p: items shuffled, two-sided."
-    return Sheet(f"Against {titled(source)}: intervals, people against people, chance", heads, tuple(rows), note)
+    return Sheet(f"Against {titled(source)}: intervals, people against people, chance", tuple(heads), tuple(rows), note)
 
 
 def _with_votes(scope: Scope) -> list[Row]:
     """People and every row of tables 2 and 5, each once, in their order."""
     rows = [*scope.human.values(), *table_2(scope), *table_5(scope)]
-    return [row for k, row in enumerate(rows) if row.kind != "null" and row not in rows[:k]]
+    return list({(row.name, row.kind): row for row in rows if row.kind != "null"}.values())
 
 
 def sheet_honesty(checks: Sequence[Honesty], digits: int) -> Sheet:
@@ -233,9 +240,9 @@ def sheet_honesty(checks: Sequence[Honesty], digits: int) -> Sheet:
             (
                 one.group,
                 str(one.participants),
-                number(one.effective_centred, 1),
-                number(one.effective_raw, 1),
-                *(number(part, digits) for part in gap),
+                rounded(one.effective_centred, 1),
+                rounded(one.effective_raw, 1),
+                *(rounded(part, digits) for part in gap),
                 span(distance, digits) or NOTHING,
                 span(one.bounds.get("js_distance", one.bounds["entropy"]), digits) or NOTHING,
             )
@@ -246,7 +253,8 @@ def sheet_honesty(checks: Sequence[Honesty], digits: int) -> Sheet:
         "What mixes and experiments rest on",
         tuple(heads),
         tuple(rows),
-        "worth: effective number of participants, by how alike they stray from people. recalibrated: JSD left once "
+        "worth: effective number of participants, by how alike they stray from people; more than there are, where they "
+        "stray in opposite directions. recalibrated: JSD left once "
         "labels are used as often as people use them. JS by participants: 95 % jackknife. if errors a label: range of "
         "JS (of H without human data) if missing answers had been one label.",
     )
@@ -255,7 +263,7 @@ def sheet_honesty(checks: Sequence[Honesty], digits: int) -> Sheet:
 def sheet_alt_test(tests: AltTests, digits: int) -> Sheet:
     """The alternative annotator test of every row."""
     rows = tuple(
-        (one.group, number(one.winning_rate, digits), number(one.advantage_probability, digits)) for one in tests.rows
+        (one.group, rounded(one.winning_rate, digits), rounded(one.advantage_probability, digits)) for one in tests.rows
     )
     note = f"ε = {tests.epsilon:g} (crowd workers); passes from a winning rate of 0.5 on. {tests.why}."
     return Sheet("Alternative annotator test", ("", "winning\nrate", "advantage\nprobability"), rows, note)

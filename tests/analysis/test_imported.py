@@ -382,6 +382,13 @@ def test_a_run_says_where_it_came_from(table: Any, take: Any, tmp_path: Path, ta
     assert run.manifest["synthetic"] is False
 
 
+@pytest.mark.parametrize(("written", "synthetic"), [("True", True), ("1", True), ("no", False), ("", False)])
+def test_a_table_that_says_so_makes_a_synthetic_run(written: str, synthetic: bool, table: Any, take: Any) -> None:
+    done, answers = take(table([row(synthetic="no"), row("b", synthetic=written)]))
+    assert (done.synthetic, answers.synthetic) == (synthetic, synthetic)
+    assert answers.names == ("m",)
+
+
 BAD = {
     "t.csv": (
         "sentid,participant,label\na,m,true\n",
@@ -412,10 +419,12 @@ def test_a_bad_file_leaves_no_run(name: str, take: Any, tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_utf_8_and_files_that_are_none(take: Any, tmp_path: Path) -> None:
-    (tmp_path / "latin.csv").write_bytes(b"sent_id,participant,class_multi\na,caf\xe9,true\n")
+    (tmp_path / "latin.csv").write_bytes(
+        "sent_id,participant,class_multi\na,café,true\nb,café,true\n".encode().replace(b"b,caf\xc3\xa9", b"b,caf\xe9")
+    )
     os.mkfifo(tmp_path / "pipe.csv")
     for name, message in (
-        ("latin.csv", "invalid UTF-8"),
+        ("latin.csv", r"latin.csv:3: invalid UTF-8 \(byte 0xe9\)"),
         ("pipe.csv", "no regular file"),
         ("gone.csv", "is not there"),
         (".", "is a folder"),
@@ -475,12 +484,15 @@ def test_parquet_columns_of_every_type(table: Any, take: Any, tmp_path: Path) ->
         "class_multi": pa.array([["true", "either"], ["false"]]),
         "temperature": pa.array([0.1, 0.1], pa.float32()),
         "num_params": pa.array([float("nan"), None]),
+        "explanation": pa.array([b"Because.", None], pa.binary()),
     }
     pq.write_table(pa.table(columns), tmp_path / "t.parquet")
     done, answers = take(tmp_path / "t.parquet")
     assert answers.names == ("m@temperature=0.1",)
     assert labels(answers, "m@temperature=0.1") == [["either-true", "false"]]
     assert not done.odd
+    with Run.open(tmp_path / "runs" / "r") as run:
+        assert [text for *_, text in run.explanations()] == ["Because."]
 
 
 def test_memory_for_spellings_is_bounded(task: Task, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scipy.stats import kendalltau
 
 from partynli.aggregate import ASKED_IN_VAIN, NOT_ASKED, Answers
 from partynli.analysis.figures import Figure, Rows, shuffled_means
-from partynli.analysis.groups import EVERYBODY, groups_of
+from partynli.analysis.groups import EVERYBODY, groups_of, largest_mix, members_of
 from partynli.analysis.overview import Overview, overview_of
 from partynli.analysis.resamples import Resamples
 from partynli.analysis.scope import Choices, Row, Scope
@@ -225,17 +225,18 @@ def test_shuffled_null_is_exact() -> None:
     assert exact[0] == pytest.approx(np.mean(drawn), abs=0.002)
 
 
-def test_resamples_by_weights_are_resamples_by_items() -> None:
+@pytest.mark.parametrize("items", [12, 220])
+def test_resamples_by_weights_are_resamples_by_items(items: int) -> None:
     rng = np.random.default_rng(0)
-    counts = rng.multinomial(4, [0.5, 0.3, 0.2], size=(3, 12))
+    counts = rng.multinomial(4, [0.5, 0.3, 0.2], size=(3, items))
     counts[0, 3] = 0
     h = entropy(probabilities(counts))
-    y = rng.integers(4, size=12).astype(float)
+    y = rng.integers(4, size=items).astype(float)
     y[5] = np.nan
-    resamples = Resamples.draw(12, seed=1, scope="s", draws=40, shuffles=30)
+    resamples = Resamples.draw(items, seed=1, scope="s", draws=40, shuffles=30)
     taus, alphas, means = resamples.taus(h, y), resamples.alphas(counts), resamples.means(h)
     for d, weights in enumerate(resamples.weights.astype(int)):
-        drawn = np.repeat(np.arange(12), weights)
+        drawn = np.repeat(np.arange(items), weights)
         np.testing.assert_allclose(taus[d], kendall_tau(h[:, drawn], y[drawn]), atol=1e-12)
         np.testing.assert_allclose(alphas[d], krippendorff_alpha(counts[:, drawn]), atol=1e-12)
         np.testing.assert_allclose(means[d], np.nanmean(h[:, drawn], axis=1), atol=1e-12)
@@ -315,6 +316,54 @@ def test_people_who_know_some_items_only() -> None:
     assert any("livenli knows 7 of 12 items" in note for note in found.notes)
     assert found.row("mix").against["livenli"]["js_distance"].n == 7
     assert found.row("mix").against["livenli"]["kendall_tau"].n == 7
+
+
+def test_a_rows_size_is_of_the_items_that_were_answered() -> None:
+    codes = some(people=4, trials=1)
+    codes[:, 0, 5:] = NOT_ASKED
+    found = scope(answers_of(codes), people(known=5))
+    assert (found.row("mix").size, found.human["livenli"].size) == (4, 10)
+    assert found.row("mix").against["livenli"]["js_distance"].ceiling > 0
+
+
+def test_a_task_has_labels_of_its_own() -> None:
+    codes = (some(people=4) > 0).astype(np.int16)
+    votes = np.random.default_rng(3).multinomial(6, [0.5, 0.5], size=12)
+    dataset = Dataset(
+        "own",
+        ItemSource.of([], "own"),
+        distributions={"human": {f"i{k:02}": tuple(v) for k, v in enumerate(votes.tolist())}},
+    )
+    found = scope(replace(answers_of(codes), labels=("yes", "no")), dataset).row("mix")
+    agreement = found.against["human"]["agreement"]
+    assert 0 < agreement.ceiling < 1
+    modes = ["no" if n >= y else "yes" for y, n in votes.tolist()]  # a tie goes to the alphabetically first
+    same = [
+        [
+            ("no" if 2 * (of_item == 1).sum() >= 4 else "yes") == mode
+            for of_item, mode in zip(codes[:, t].T, modes, strict=True)
+        ]
+        for t in range(3)
+    ]
+    assert agreement.value == pytest.approx(np.mean(same))
+
+
+def test_a_mix_comes_before_a_participant_of_its_name() -> None:
+    named = answers_of(some(people=3), {"p01": (0, 1, 2)})
+    assert members_of(named, "p01") == (0, 1, 2)
+    assert members_of(named, "p02") == (2,)
+    one = replace(
+        named, groups={}, participants=(replace(named.participants[0], name=EVERYBODY), *named.participants[1:])
+    )
+    assert members_of(one, EVERYBODY) == (1, 2, 0)
+    assert largest_mix(one) == (EVERYBODY, (1, 2, 0))
+    with pytest.raises(InputError, match="unknown group 'p03' in the run"):
+        members_of(named, "p03")
+
+
+def test_mixes_that_are_equally_large_are_the_largest_together() -> None:
+    answers = answers_of(some(people=5), {"lo": (2, 3), "hi": (0, 1), "few": (4,)})
+    assert largest_mix(answers) == ("hi + lo", (0, 1, 2, 3))
 
 
 def test_people_who_know_fewer_items_than_others_are_left_out() -> None:

@@ -77,6 +77,19 @@ def test_the_order_of_items_in_the_runs_changes_nothing(partynli: Any, judged_ru
     assert found == other
 
 
+def test_other_texts_under_one_uid_are_named(partynli: Any, tmp_path: Path) -> None:
+    for name, third in (("a", "It rains."), ("b", "It snows."), ("c", "")):
+        rows = [f"u{k},Premise {k}.,It rains." for k in range(2)] + ([f"u2,Premise 2.,{third}"] if third else [])
+        (tmp_path / f"{name}.csv").write_text("\n".join(["uid,premise,hypothesis", *rows]) + "\n")
+        answers = [f"u{k},m{m},{LABELS[(k + m) % 3]}" for k in range(3) for m in range(2)]
+        (tmp_path / "t.csv").write_text("\n".join(["sent_id,participant,class_multi", *answers]) + "\n")
+        done = partynli("import", "t.csv", "--items", f"{name}.csv", "--run", name)
+        assert done.returncode == 0, done.stderr
+    said = "1 items have other texts in B than in A, and may be other items: u2"
+    assert said in strictly(partynli("compare", "a", "b", "--json").stdout)["notes"]
+    assert said not in strictly(partynli("compare", "a", "c", "--json").stdout)["notes"]  # c knows no text of u2
+
+
 def test_one_participant_against_another(partynli: Any, judged_run: Any) -> None:
     judged_run("a", {"p": [labels_of(k) for k in range(3)], "q": [labels_of(9)]}, UIDS)
     done = partynli("compare", "a", "a", "--group", "p")

@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from partynli.derive import judgment_row
+from partynli.judgments import reader_for
+from partynli.prompts import load_task
 from partynli.store import Run
 
+ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("PARTYNLI_DATA") or Path(__file__).parents[3] / "shared" / "data")
 UIDS = [f"i{k}" for k in range(8)]
 LABELS = ("true", "either", "false")
@@ -154,14 +158,24 @@ def test_names_from_a_registry_cannot_harm_terminal_or_plot(partynli: Any, judge
     assert "$x_{ <b>" in done.stdout
 
 
-def test_a_held_run_is_read_as_it_was_stored(partynli: Any, tmp_path: Path) -> None:
-    partynli("sample", "--mix", "demo", "--trials", "1", "--run", "held")
+@pytest.mark.parametrize("reader", ["older", "livenli/2"])
+def test_a_held_run_is_read_with_all_of_its_answers(partynli: Any, tmp_path: Path, reader: str) -> None:
+    partynli("sample", "--mix", "demo", "--trials", "2", "--run", "held")
     path = tmp_path / "runs" / "held"
+    free = strictly(partynli("randommix", "held", "--size", "2", "--json").stdout)
     with Run.sampling(path) as run:
-        run.forget_judgments("older")
-        done = partynli("randommix", "held", "--size", "1", "--json")
-        assert "nobody of the pool was asked" in one_line(done)
-    done = partynli("randommix", "held", "--size", "1", "--json")
-    assert done.returncode == 0, done.stderr  # and derived again now that nobody holds it
+        some = run.attempts()[:100]
+        texts = run.texts({one.item for _, one in some})
+        task = load_task("livenli", ROOT / "prompts")
+        rows = [judgment_row(one, *reader_for(task), texts) for _, one in some]
+        if reader == "older":  # it read all of them wrongly
+            rows = [one._replace(class_simple="true", class_multi="true") for one in rows]
+        run.forget_judgments(reader)
+        run.add_judgments(rows, some[-1][0])
+        held = strictly(partynli("randommix", "held", "--size", "2", "--json").stdout)
+        assert run.meta("judged") == str(some[-1][0])
+    assert "is held by another process" in held["notes"][0]
+    assert {**held, "notes": held["notes"][1:]} == free
+    assert strictly(partynli("randommix", "held", "--size", "2", "--json").stdout) == free
     with closing(Run.open(path)) as run:
-        assert run.meta("reader") != "older"
+        assert (run.meta("reader"), run.meta("judged")) != (reader, str(some[-1][0]))  # nobody held it any more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,32 @@ def test_report_of_a_run_without_people(partynli: Partynli, judged_run: Callable
     assert (mix["n_valid"], mix["n_asked"], mix["trials"]) == (15, 16, 2)
     assert mix["label_shares"]["true"] == pytest.approx(5 / 15)
     assert any("no human data" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize("width", ["50", "80"])
+def test_a_narrow_terminal_cuts_no_figure_and_no_name(
+    partynli: Partynli, judged_run: Callable[..., Path], width: str
+) -> None:
+    people = {f"participant-{k}": ANSWERS["ab"[k % 2]] for k in range(4)}
+    judged_run("toy", people, UIDS, {"hi": list(people)})
+    terminal = {"FORCE_COLOR": "1", "COLUMNS": width}
+    for args in (["report", "toy"], ["randommix", "toy", "--size", "2", "--curve"], ["compare", "toy", "toy"]):
+        done = partynli(*args, **terminal)
+        assert done.returncode == 0, done.stderr
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()
+        assert "…" not in done.stdout
+        assert max(map(len, lines)) <= int(width)
+        if args[0] == "report":
+            assert sum(line.startswith("participant-3") for line in lines) >= 3  # in every part of every table
+
+
+def test_tables_are_shown_where_they_cannot_be_written(partynli: Partynli, judged_run: Callable[..., Path]) -> None:
+    (judged_run("toy", ANSWERS, UIDS) / "report.md").mkdir()
+    done = partynli("report", "toy")
+    assert done.returncode == 2
+    assert "Table 5" in done.stdout
+    assert "report.md cannot be written" in done.stderr
+    assert "--out" in done.stderr
 
 
 def test_report_goes_where_it_is_wanted(partynli: Partynli, judged_run: Callable[..., Path], tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Cells]]:
                 line = reader.line_num
     except UnicodeDecodeError as error:
         wrong = error.object[error.start]
-        raise InputError(f"{path}: invalid UTF-8 (byte 0x{wrong:02x}) behind line {line}; save it as UTF-8") from None
+        where = _line_of_bad_utf8(path)
+        raise InputError(f"{path}:{where}: invalid UTF-8 (byte 0x{wrong:02x}); save the file as UTF-8") from None
     except csv.Error as error:
         said = str(error)
         if "unexpected end" in said:
@@ -106,6 +107,17 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Cells]]:
         raise InputError(f"{path}:{line + 1}: {said}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read to its end: {error.strerror or error}") from None
+
+
+def _line_of_bad_utf8(path: Path) -> int:
+    """The reader decodes many lines at once, so that its error cannot say which; no line break is part of a letter."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 1  # the file was mended meanwhile
 
 
 def _open_parquet(path: Path) -> Table:
@@ -140,6 +152,8 @@ def _text(value: Any) -> str:
         return value
     if value is None or value != value:  # NaN is not itself
         return ""
+    if isinstance(value, bytes):  # texts of writers that do not mark them as such
+        return value.decode("utf-8", "backslashreplace")
     if isinstance(value, list):
         return " | ".join(map(_text, value))
     return str(value)

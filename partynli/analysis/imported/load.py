@@ -34,6 +34,8 @@ class Imported:
     """Answers that were stored, missing data included."""
     n_errors: int
     """Those without a label: missing data."""
+    synthetic: bool
+    """Whether a column ``synthetic`` says that answers come from a simulation."""
     cast: Cast
     rows_of: Mapping[tuple[str, int], int]
     """Stored answers by participant id and trial."""
@@ -105,7 +107,7 @@ def import_tables(
         "schema": 1,
         "run": run.name,
         **provenance,
-        "synthetic": False,
+        "synthetic": reader.synthetic,
         "plan": _plan(task, found, trials, dataset.name, items),
         "task": asdict(task),
         "caps": {},
@@ -124,6 +126,7 @@ def import_tables(
         files=tuple((path.name, rows) for path, rows in zip(paths, scan.n_rows, strict=True)),
         n_judgments=sum(writing.rows_of.values()),
         n_errors=writing.n_errors,
+        synthetic=reader.synthetic,
         cast=found,
         rows_of=writing.rows_of,
         n_items=len(items),

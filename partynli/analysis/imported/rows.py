@@ -15,12 +15,13 @@ from partynli.labels import ERROR, collapse, join_labels
 from partynli.records import Task
 
 WANTED = (("sent_id",), ("participant",), ("class_multi", "class_simple"))
-_WHO = ("participant", "participant_type", "experiment", "num_params", "temperature", "top_p")
+_WHO = ("participant", "participant_type", "synthetic", "experiment", "num_params", "temperature", "top_p")
 _READ = ("sent_id", "trial", "class_simple", "class_multi", "explanation", *_WHO)
 _MAX_TRIAL = 10_000
 _EXAMPLES = 3
 _REMEMBERED = 50_000
 _EMPTY = frozenset(("", "nan", "none", "null", "<na>"))
+_YES = frozenset(("true", "yes", "1", "1.0", "synthetic"))
 _SEPARATORS = re.compile(r"[\s\-–—,;/|+&\[\](){}'\"]+")
 _VARIANT = re.compile(r"(?P<base>.+?)(?:@temperature=(?P<temperature>[\d.eE+-]+))?(?:@top_p=(?P<top_p>[\d.eE+-]+))?")
 
@@ -117,6 +118,8 @@ class Reader:
         self.sources: list[Source] = []
         self.odd = Odd()
         self.n_rows = 0
+        self.synthetic = False
+        """Whether a row says that its answer comes from a simulation and not from a model."""
         self._task = task
         self._labels = {label.casefold(): join_labels([label]) for label in task.labels} | {ERROR: ERROR}
         self._number_of: dict[Source, int] = {}
@@ -180,9 +183,10 @@ class Reader:
 
     def _source(self, who: Sequence[str]) -> tuple[int, str]:
         """Number of a source and an unknown participant_type; -1 and the wrong number where there is no source."""
-        name, kind, experiment, *numbers = (cell.strip() for cell in who)
+        name, kind, synthetic, experiment, *numbers = (cell.strip() for cell in who)
         if not name:
             return -1, ""
+        self.synthetic |= synthetic.casefold() in _YES
         try:
             size, temperature, top_p = map(_number, numbers)
         except ValueError as error:
