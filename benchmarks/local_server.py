@@ -51,9 +51,7 @@ async def main() -> None:
     prompts = [Renderer(task).render(item) for item in items]
     calls = len(items) * given.trials
     try:
-        print(
-            "| in flight | calls | client, calls/s | partynli, calls/s | partynli / client | CPU s per 1,000 calls |"
-        )
+        print("| in flight | calls | client, calls/s | partynli, calls/s | partynli / client | CPU s per 1,000 calls |")
         print("|--:|--:|--:|--:|--:|--:|")
         for most in given.in_flight:
             theirs, ours, cpu = [], [], []

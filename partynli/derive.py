@@ -34,20 +34,31 @@ def derive_judgments(run: Run, task: Task) -> int:
     task
         Says how answers are read.
     """
-    reader, version = reader_for(task)
-    last = 0
-    if run.meta("reader") == version:
-        last = int(run.meta("judged") or 0)
-    else:
+    _, version = reader_for(task)
+    if run.meta("reader") != version:
         run.forget_judgments(version)
     read = 0
+    for rows, n, last in underived(run, task):
+        run.add_judgments(rows, last)
+        read += n
+    return read
+
+
+def underived(run: Run, task: Task) -> Iterator[tuple[list[JudgmentRow], int, int]]:
+    """Judgments that the run's table does not hold yet, of all attempts where it is an older reader's.
+
+    Yields
+    ------
+    tuple
+        Judgments of some attempts, the number of these attempts, and the row id of the last.
+    """
+    reader, version = reader_for(task)
+    last = int(run.meta("judged") or 0) if run.meta("reader") == version else 0
     while chunk := run.attempts(after=last):
         texts = run.texts({attempt.item for _, attempt in chunk})
         rows = [judgment_row(attempt, reader, version, texts) for _, attempt in chunk if attempt.status != "drift"]
         last = chunk[-1][0]
-        run.add_judgments(rows, last)
-        read += len(chunk)
-    return read
+        yield rows, len(chunk), last
 
 
 def judgment_row(attempt: Attempt, reader: Reader, version: str, texts: Texts) -> JudgmentRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ def load_task(name: str = "livenli", prompts: Path | None = None) -> Task:
         system=system.removesuffix("\n"),
         user=user.removesuffix("\n"),
     )
+
+
+def task_of(manifest: Mapping[str, Any]) -> Task:
+    """The task as a run's manifest keeps it, prompts included: what the run was asked, whatever the files say now."""
+    kept = dict(manifest["task"])
+    return Task(**{**kept, "labels": tuple(kept["labels"]), "fields": tuple(kept["fields"])})
 
 
 class Renderer:

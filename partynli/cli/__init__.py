@@ -74,6 +74,8 @@ def main() -> None:
 
     0 done, 1 some trials failed, 2 bad input or configuration, 3 budget reached, 130 interrupted (resumable).
     """
+    # read when numpy is imported: threads that wait for each other over small matrices double the time of a report
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = cli.main(standalone_mode=False)
     except PartyNLIError as error:

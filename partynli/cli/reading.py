@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from partynli.aggregate import Answers, load_answers, with_judgments
 from partynli.analysis.scope import scopes_of
-from partynli.cli.sample import task_from
-from partynli.derive import derive_judgments, judgment_row
+from partynli.derive import derive_judgments, underived
 from partynli.errors import InputError, ItemsError, RunLockedError, StoreError
 from partynli.items import DATASETS, Dataset, load_dataset
 from partynli.items.table import SUFFIXES
 from partynli.judgments import reader_for
+from partynli.prompts import task_of
 from partynli.records import Task
-from partynli.store import JudgmentRow, Run, Tally
+from partynli.store import Run, Tally
 
 _NAMED = 5
 """Items that a note names; the others are counted."""
@@ -54,7 +55,7 @@ def answers_of(path: Path) -> Reading:
     """
     notes = [note] if (note := _bring_up_to_date(path)) else []
     with Run.open(path) as run:
-        task = task_from(run.manifest)
+        task = task_of(run.manifest)
         answers = _answers_so_far(run, task) if note else load_answers(run, task)
         tallies = run.tallies()
         manifest = run.manifest
@@ -81,7 +82,7 @@ def pick_scope(reading: Reading, name: str | None) -> tuple[str, tuple[str, ...]
 def _bring_up_to_date(path: Path) -> str | None:
     """Derive what is not derived yet; returns why it could not be."""
     with Run.open(path) as run:
-        task = task_from(run.manifest)
+        task = task_of(run.manifest)
         if _is_up_to_date(run, task):
             return None
     try:
@@ -97,17 +98,8 @@ def _bring_up_to_date(path: Path) -> str | None:
 def _answers_so_far(run: Run, task: Task) -> Answers:
     """The stored judgments and, in memory, those of the answers that came since."""
     _, version = reader_for(task)
-    current = run.meta("reader") == version
-    after = int(run.meta("judged") or 0) if current else 0
-    return with_judgments(load_answers(run, task), _judgments(run, task, after), anew=not current)
-
-
-def _judgments(run: Run, task: Task, after: int) -> Iterator[JudgmentRow]:
-    reader, version = reader_for(task)
-    while chunk := run.attempts(after=after):
-        texts = run.texts({attempt.item for _, attempt in chunk})
-        yield from (judgment_row(attempt, reader, version, texts) for _, attempt in chunk if attempt.status != "drift")
-        after = chunk[-1][0]
+    since = chain.from_iterable(rows for rows, _, _ in underived(run, task))
+    return with_judgments(load_answers(run, task), since, anew=run.meta("reader") != version)
 
 
 def _is_up_to_date(run: Run, task: Task) -> bool:

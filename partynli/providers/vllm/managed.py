@@ -147,7 +147,7 @@ class ManagedServer:
         await self._stop()
         port = _free_port(self._participant)
         self._address = f"http://{_HOST}:{port}"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - nameless: nothing stays behind, however this ends
+        self._log = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - nameless: nothing stays behind, however this ends
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(_SUPERVISOR)),
             *_command(self._participant, port, place),
@@ -225,8 +225,8 @@ def _command(participant: Participant, port: int, place: Place) -> list[str]:
     given = [part for name, value in options.items() if value is not None for part in (name, str(value))]
     start = _SERVE if "vllm" in (_installed(python) or "").split() else _SERVE_OTHER_BUILD
     # the system prompt is the same in every call: its keys and values are worked out once
-    prefix = "--enable-prefix-caching"
-    return [python or sys.executable, *start, participant.model, *given, prefix, *participant.serving.args]
+    always = ("--enable-prefix-caching", "--disable-uvicorn-access-log")
+    return [python or sys.executable, *start, participant.model, *given, *always, *participant.serving.args]
 
 
 @cache
