@@ -108,6 +108,17 @@ class Serving:
         return cls(**given)
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How a participant is asked in batches; none of it changes what the model answers."""
+
+    protocol: Literal["openai", "anthropic"]
+    discount: float = 0.5
+    """Share of the price that a batch saves."""
+    max_requests: int | None = None
+    """Most requests in one batch; None for what the protocol allows."""
+
+
 @dataclass(frozen=True)
 class Participant:
     """A model as it takes part: everything declared about it.
@@ -147,6 +158,8 @@ class Participant:
     timeout_s: float = 300.0
     serving: Serving = Serving()
     """How a server is started for it, where it `needs_server`."""
+    batch: Batching | None = None
+    """How it is asked in batches; None where its provider has none."""
 
     @property
     def identity(self) -> dict[str, Any]:

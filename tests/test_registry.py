@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from partynli.errors import RegistryError, unknown_name
 from partynli.hashing import text_hash
-from partynli.records import Participant
+from partynli.records import Batching, Participant
 from partynli.registry import Registry, load_registry, vary
 from partynli.registry.entries import (
+    BatchEntry,
     Experiments,
     GridExperiment,
     ParticipantEntry,
@@ -205,7 +206,7 @@ def test_the_file_that_ships_is_read_from_anywhere(tmp_path: Path, monkeypatch: 
 
 DOCS = (FILE.parent / "docs" / "registry.md").read_text("utf-8")
 MODELS = (
-    *(ProviderEntry, ParticipantEntry, PriceEntry, Retired, Union),
+    *(ProviderEntry, ParticipantEntry, PriceEntry, Retired, BatchEntry, Union),
     *(Experiments, ValuesExperiment, GridExperiment, SizeExperiment),
 )
 
@@ -540,3 +541,46 @@ def test_where_nothing_is_near_some_known_names_are_told() -> None:
     assert unknown_name("mix", "zzz", [f"name{n}" for n in range(40)]).endswith(", ...")
     assert len(unknown_name("mix", "z" * 10_000, ["hi"])) < 200
     assert unknown_name("mix", "a\nb", ["hi"]).isprintable()
+
+
+# --- batches ---
+
+
+def test_batch_is_short_for_its_protocol_and_a_participant_s_own_goes_before() -> None:
+    content = yaml.safe_load(GOOD)
+    content["providers"]["host"]["batch"] = "openai"
+    content["participants"]["two"]["batch"] = {"protocol": "openai", "discount": 0.25, "max_requests": 9}
+    registry = Registry(content)
+    assert registry.participant("one").batch == Batching("openai", 0.5, None)
+    assert registry.participant("two").batch == Batching("openai", 0.25, 9)
+    assert registry.participant("one").id == BASE.id  # it is no other participant for that
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ("opnai", "batch.protocol"),
+        ({"protocol": "openai", "discuont": 0.5}, "did you mean discount?"),
+        ({"protocol": "openai", "discount": 1.0}, "discount"),
+        ({"protocol": "openai", "max_requests": 0}, "max_requests"),
+        ({}, "batch.protocol"),
+        (True, "batch"),
+    ],
+)
+def test_a_wrong_batch_is_refused_in_one_line(batch: Any, said: str) -> None:
+    with pytest.raises(RegistryError) as refused:
+        registry_with(batch=batch)
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_batches_need_a_route_that_has_them() -> None:
+    content = yaml.safe_load(GOOD)
+    content["providers"]["host"] |= {"route": "vllm", "batch": "openai"}
+    with pytest.raises(RegistryError, match="`batch` needs the route openai or litellm"):
+        Registry(content)
+
+
+def test_the_providers_that_ship_with_batches() -> None:
+    having = {one.provider: one.batch for one in SHIPPED.participants.values() if one.batch}
+    assert having == {"openai": Batching("openai"), "anthropic": Batching("anthropic")}

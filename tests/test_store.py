@@ -136,7 +136,7 @@ COLUMNS = {
 
 def test_the_tables_are_those_of_the_design(path: Path) -> None:
     tables = {name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {*COLUMNS, "item", "batch", "embedding"}
+    assert tables == {*COLUMNS, "item", "batch", "batch_request", "embedding"}
     for table, columns in COLUMNS.items():
         assert [row[1] for row in rows(path, f"PRAGMA table_info({table})")] == columns.split()
     assert [row[1] for row in rows(path, "PRAGMA table_info(item)")][1:] == ["uid", "json"]

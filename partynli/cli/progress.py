@@ -14,7 +14,7 @@ from rich.text import Text
 from partynli.cli.output import console, duration, money, safe
 from partynli.cli.output import table as new_table
 from partynli.records import Participant
-from partynli.sampling.events import Event, Notice, Retrying, Stopped, Stored
+from partynli.sampling.events import Event, Notice, Retrying, Stopped, Stored, Waiting
 from partynli.sampling.plan import Plan
 from partynli.store import Tally
 
@@ -45,6 +45,8 @@ class Progress:
         self._calls = 0
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._notes: deque[str] = deque(maxlen=4)
+        self._last = ""
+        self._in_batches = False
         self._live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -83,6 +85,12 @@ class Progress:
         elif isinstance(event, Stopped):
             self._state[event.participant.id] = f"stopped: {event.why}"
             self._note(f"{event.participant.name} is stopped: {event.why}")
+        elif isinstance(event, Waiting):
+            self._in_batches = True
+            if any(self._state.get(one.id) != event.what for one in event.participants):
+                self._state |= dict.fromkeys((one.id for one in event.participants), event.what)
+                if self._live is None:
+                    console.print(safe(event.what), soft_wrap=True)
         elif isinstance(event, Notice):
             self._note(event.text)
 
@@ -94,8 +102,9 @@ class Progress:
             self._recent.popleft()
         if self._live is not None:
             self._live.update(self._drawn(), refresh=True)
-        else:
-            console.print(self._line(), soft_wrap=True, markup=False)
+        elif (line := self._line()) != self._last:  # a batch may take a day, in which there is nothing to say
+            self._last = line
+            console.print(line, soft_wrap=True, markup=False)
 
     def _note(self, text: str) -> None:
         if self._live is not None:
@@ -111,7 +120,7 @@ class Progress:
         done, planned = sum(self._done.values()), sum(self._planned.values())
         rate = self._rate()
         left = planned - done
-        eta = f", about {duration(left / rate)} left" if rate > 0 and left > 0 else ""
+        eta = f", about {duration(left / rate)} left" if rate > 0 and left > 0 and not self._in_batches else ""
         cost = f"{'at least ' if self._unpriced else ''}{money(self._cost)}"
         failed = sum(self._failed.values())
         return (

@@ -8,18 +8,32 @@ from pathlib import Path
 
 import click
 
+from partynli.cli.batching import lacking_batches, poll_option, was_batched
+from partynli.cli.engines import engine_options, maker
 from partynli.cli.options import find_run, registry_option, runs_option
 from partynli.cli.output import console
 from partynli.cli.running import run_to_the_end
-from partynli.cli.sample import caps_of, task_from
+from partynli.cli.sample import caps_of
 from partynli.errors import InputError, MissingKeysError, RunError
+from partynli.prompts import task_of
 from partynli.registry import load_registry
 from partynli.sampling.plan import Plan
 from partynli.sampling.preflight import missing
 from partynli.sampling.settings import ProviderCaps, Settings
 from partynli.store import Run
 
-_REACH = ("provider", "api_base", "api_key_env", "price", "max_output_tokens", "rpm", "tpm", "concurrency", "timeout_s")
+_REACH = (
+    "provider",
+    "api_base",
+    "api_key_env",
+    "price",
+    "batch",
+    "max_output_tokens",
+    "rpm",
+    "tpm",
+    "concurrency",
+    "timeout_s",
+)
 
 
 @click.command("resume")
@@ -28,6 +42,10 @@ _REACH = ("provider", "api_base", "api_key_env", "price", "max_output_tokens", "
 @click.option("--max-cost", type=click.FloatRange(min=0), metavar="DOLLARS", help="What the run may cost in all.")
 @click.option("--skip-missing", is_flag=True, help="Leave out, for now, participants whose key is not there.")
 @click.option("--allow-drift", is_flag=True, help="Accept answers of a model that changed during the run.")
+@click.option("--batch/--no-batch", default=None, help="In batches; by default where the run was begun so.")
+@click.option("--forget-lost", is_flag=True, help="Ask anew what batches held that their provider no longer knows.")
+@poll_option
+@engine_options
 @registry_option
 @runs_option
 def command(
@@ -36,6 +54,11 @@ def command(
     max_cost: float | None,
     skip_missing: bool,
     allow_drift: bool,
+    batch: bool | None,
+    forget_lost: bool,
+    poll_s: float,
+    engine: str,
+    ray_address: str | None,
     registry_path: Path | None,
     runs_path: Path | None,
 ) -> int:
@@ -56,26 +79,34 @@ def command(
                 f"run {run.name!r} was imported: its answers came in a table, and there is nothing to go on with; "
                 "import other tables under another --run"
             )
+        batched = was_batched(run) if batch is None else batch
+        make = maker(engine, ray_address, batch=batched)
+        if forget_lost:
+            console.print(f"{run.batches.forget_lost():,} lost batches are forgotten")
         plan = plan_of(run)
         caps = {name: ProviderCaps(**given) for name, given in run.manifest["caps"].items()}
         if registry_path is not None:
             plan, caps = _with_registry(plan, caps, registry_path)
-        lacking = missing(plan.participants, os.environ)
+        lacking = {} if ray_address else missing(plan.participants, os.environ)
         if lacking and not skip_missing:
             named = "; ".join(f"{name}: {why}" for name, why in lacking.items())
             raise MissingKeysError(f"{named}. Set what is missing, or add --skip-missing")
+        if batched:
+            lacking |= lacking_batches(plan.participants)
         if max_cost is not None and (unpriced := [one.name for one in plan.participants if one.price is None]):
             raise InputError(f"--max-cost needs a price for every participant; there is none for {', '.join(unpriced)}")
-        settings = Settings(caps=caps, max_cost=max_cost, allow_drift=allow_drift, skip=lacking, limit=limit)
+        settings = Settings(
+            caps=caps, max_cost=max_cost, allow_drift=allow_drift, skip=lacking, limit=limit, poll_s=poll_s
+        )
         console.print(f"run [bold]{run.name}[/bold]: {len(plan):,} trials planned")
-        return run_to_the_end(plan, run, settings)
+        return run_to_the_end(plan, run, settings, make)
 
 
 def plan_of(run: Run) -> Plan:
     """The plan of a run, as its folder keeps it."""
     kept = run.manifest["plan"]
     return Plan(
-        task=task_from(run.manifest),
+        task=task_of(run.manifest),
         participants=tuple(run.participants().values()),
         trials=dict(zip(kept["participants"], kept["trials"], strict=True)),
         items=run.items,

@@ -10,11 +10,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
+from partynli.cli.batching import print_open_batches
 from partynli.cli.output import console, money, safe
 from partynli.cli.output import table as new_table
 from partynli.cli.progress import Progress
 from partynli.derive import derive_judgments, settle_drift
+from partynli.errors import RunError
 from partynli.labels import ERROR
+from partynli.sampling.batches import BatchRunner
 from partynli.sampling.engine import Engine
 from partynli.sampling.ledger import RunLedger
 from partynli.sampling.plan import Plan
@@ -51,8 +54,18 @@ def on_this_machine(plan: Plan, run: Run, settings: Settings) -> Runner:
     return Engine(plan, RunLedger(plan, run, settings.limit), os.environ, settings)
 
 
+def in_batches(plan: Plan, run: Run, settings: Settings) -> Runner:
+    """The providers' batch APIs, with keys from this process's environment."""
+    return BatchRunner(plan, run, os.environ, settings)
+
+
 def run_to_the_end(plan: Plan, run: Run, settings: Settings, make: MakeRunner = on_this_machine) -> int:
     """Run what is left of a plan; returns the exit code."""
+    if make is not in_batches and (open_ := run.batches.open()):
+        raise RunError(
+            f"run {run.name!r} has {len(open_):,} open batches, whose trials would be asked twice: "
+            f"`partynli resume {run.name}` collects them first"
+        )
     if is_remote(run.path):
         console.print("runs/ is on a network file system: its database goes without a write-ahead log, more slowly")
     if settings.allow_drift and (settled := settle_drift(run, plan.task)):
@@ -68,7 +81,9 @@ async def _run(engine: Runner, progress: Progress) -> Summary:
 
     def interrupted() -> None:
         if not engine.summary.interrupted:
-            console.print(f"stopping: {engine.in_flight} calls in flight are waited for; Ctrl-C again leaves them")
+            calls = engine.in_flight
+            waits = f": {calls} calls in flight are waited for; Ctrl-C again leaves them" if calls else ""
+            console.print(f"stopping{waits}")
         engine.stop()
 
     def terminated() -> None:
@@ -112,6 +127,7 @@ def _report(plan: Plan, run: Run, summary: Summary, skipped: Mapping[str, str]) 
     stopped = set(summary.stopped) - set(skipped)
     if summary.failed:
         _print_failures(plan, run)
+    print_open_batches(run.batches.open())
     if settled < len(plan):
         console.print(f"go on with it: partynli resume {run.name}")
     if summary.interrupted:

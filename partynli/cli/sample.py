@@ -16,6 +16,8 @@ from typing import Any
 import click
 
 from partynli import __version__
+from partynli.cli.batching import lacking_batches, poll_option
+from partynli.cli.engines import engine_options, maker
 from partynli.cli.options import new_run, prompts_option, registry_option, runs_option
 from partynli.cli.output import console, duration, money, safe, shown
 from partynli.cli.output import table as new_table
@@ -23,8 +25,8 @@ from partynli.cli.running import run_to_the_end
 from partynli.errors import InputError, MissingKeysError
 from partynli.items import check_items, load_dataset
 from partynli.prompts import load_task
-from partynli.records import Task
 from partynli.registry import Registry, Retired, load_registry
+from partynli.sampling.batches import on_batch_terms
 from partynli.sampling.plan import Plan
 from partynli.sampling.preflight import estimate, missing
 from partynli.sampling.settings import ProviderCaps, Settings
@@ -40,7 +42,9 @@ _ASK_FROM = 1.0
 @click.option("--participant", "participants", multiple=True, metavar="NAME", help="One participant; may be repeated.")
 @click.option("--experiment", "experiments", multiple=True, metavar="NAME", help=f"One of {', '.join(EXPERIMENTS)}.")
 @click.option("--trials", type=click.IntRange(min=1), metavar="N", help="Trials of each participant on each item.")
-@click.option("--items", "items_name", metavar="NAME|FILE", help="Dataset (`partynli data`) or a .jsonl or .csv file.")
+@click.option(
+    "--items", "items_name", metavar="NAME|FILE", help="Dataset (`partynli data`), or a JSONL, CSV or parquet file."
+)
 @click.option("--task", "task_name", default="livenli", show_default=True, metavar="NAME", help="Folder in prompts/.")
 @click.option("--run", "run_name", metavar="NAME", help="Name of the run; the same name goes on with it.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Begin at most N trials now.")
@@ -49,6 +53,9 @@ _ASK_FROM = 1.0
 @click.option("--skip-missing", is_flag=True, help="Leave out, for now, participants whose key is not there.")
 @click.option("--allow-drift", is_flag=True, help="Accept answers of a model that changed during the run.")
 @click.option("--yes", is_flag=True, help="Do not ask before a run that costs money.")
+@click.option("--batch", is_flag=True, help="Through the providers' batch APIs: cheaper, within a day.")
+@poll_option
+@engine_options
 @registry_option
 @prompts_option
 @runs_option
@@ -66,6 +73,10 @@ def command(
     skip_missing: bool,
     allow_drift: bool,
     yes: bool,
+    batch: bool,
+    poll_s: float,
+    engine: str,
+    ray_address: str | None,
     registry_path: Path | None,
     prompts_path: Path | None,
     runs_path: Path | None,
@@ -82,14 +93,19 @@ def command(
       partynli sample --mix hi --items my.csv --run pilot      your own uid, premise, hypothesis
       partynli sample --experiment temperature
       partynli sample --experiment single --participant grok-3-mini --trials 5
+      partynli sample --participant gpt-4.1 --trials 5 --batch  half the price, within a day
     """
+    make = maker(engine, ray_address, batch=batch)
     registry, found, registry_hash = load_registry(registry_path)
     console.print(f"registry {shown(found)}, task {safe(task_name)}", style="dim")
     task = load_task(task_name, prompts_path)
     asked = select(registry, mixes=mixes, experiments=experiments, participants=participants, trials=trials)
     selections = guided(asked, task)
     chosen, trials_of = merge(selections)
-    lacking = missing(chosen, os.environ)
+    # on a cluster, what a participant lacks is seen where its worker runs
+    lacking = {} if ray_address else missing(chosen, os.environ)
+    if batch:
+        lacking = lacking_batches(chosen) | lacking
     skip = {} if dry_run else _to_skip(lacking, skip_missing, len(chosen))
     source = items_name or ("demo" if all(one.synthetic for one in chosen) else "livenli")
     items = load_dataset(source, task.fields, task.labels).items
@@ -103,21 +119,24 @@ def command(
         groups={selection.group: tuple(one.id for one in selection.participants) for selection in selections},
         item_source=items.name,
     )
-    caps = caps_of(registry)
+    caps = {} if batch else caps_of(registry)
+    priced = on_batch_terms(plan) if batch else plan
     if dry_run:
-        _print_estimate(plan, caps, lacking)
+        _print_estimate(priced, caps, lacking)
         return 0
     _warn_of_retired(registry, plan, skip)
     _check_prices(plan, skip, max_cost)
-    _ask_first(plan, caps, skip, asked=not yes and max_cost is None)
+    _ask_first(priced, caps, skip, asked=not yes and max_cost is None)
     path = new_run(run_name or _free_name(plan, runs_path), runs_path)
-    manifest = make_manifest(path.name, plan, registry_hash, shown(found), caps)
-    settings = Settings(caps=caps, max_cost=max_cost, allow_drift=allow_drift, skip=skip, limit=limit)
+    manifest = make_manifest(path.name, plan, registry_hash, shown(found), caps_of(registry))
+    if batch:
+        manifest["batch"] = True
+    settings = Settings(caps=caps, max_cost=max_cost, allow_drift=allow_drift, skip=skip, limit=limit, poll_s=poll_s)
     with Run.begin(path, manifest, chosen, items, plan.groups) as run:
         console.print(
             f"run [bold]{path.name}[/bold]: {len(chosen):,} participants x {n_items:,} items = {len(plan):,} trials"
         )
-        return run_to_the_end(plan, run, settings)
+        return run_to_the_end(plan, run, settings, make)
 
 
 def caps_of(registry: Registry) -> dict[str, ProviderCaps]:
@@ -253,9 +272,3 @@ def _print_estimate(plan: Plan, caps: Mapping[str, ProviderCaps], lacking: Mappi
         + f", at least {duration(max((one.seconds for one in estimates), default=0.0))}; up to "
         f"{plan.reasks} re-asks of an answer that cannot be read come on top. Nothing was sent."
     )
-
-
-def task_from(manifest: Mapping[str, Any]) -> Task:
-    """The task as a run's manifest keeps it, prompts included."""
-    kept = dict(manifest["task"])
-    return Task(**{**kept, "labels": tuple(kept["labels"]), "fields": tuple(kept["fields"])})

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from partynli.cli.batching import print_open_batches
 from partynli.cli.options import find_run, runs_option
 from partynli.cli.output import console, money, safe
 from partynli.cli.output import table as new_table
 from partynli.labels import ERROR
-from partynli.store import Run, Tally, held_by
+from partynli.store import Batch, Run, Tally, held_by
 
 
 @click.command("status")
@@ -42,8 +43,9 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
             planned = {one: tallies.get(one, Tally()).begun for one in planned}
         names = {one.id: one.name for one in run.participants().values()}
         reasons = run.reasons()
+        batches = run.batches.open()
     if as_json:
-        click.echo(json.dumps(_as_json(path.name, planned, tallies, names, reasons), indent=2))
+        click.echo(json.dumps(_as_json(path.name, planned, tallies, names, reasons, batches), indent=2))
         return 0
     pid = held_by(path)
     console.print(
@@ -68,6 +70,7 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
         else f"{settled:,} of {sum(planned.values()):,} trials done, "
         f"{money(sum(tally.cost for tally in tallies.values()))}"
     )
+    print_open_batches(batches)
     if settled < sum(planned.values()) and not pid:
         console.print(f"go on with it: partynli resume {path.name}")
     return 0
@@ -88,10 +91,12 @@ def _as_json(
     tallies: dict[str, Tally],
     names: dict[str, str],
     reasons: dict[str, dict[str, int]],
+    batches: list[Batch],
 ) -> dict[str, object]:
     rows = []
     for one, wanted in planned.items():
         tally = tallies.get(one, Tally())
         counts = {field: getattr(tally, field) for field in Tally.__slots__}
         rows.append({"participant": names[one], "planned": wanted, **counts, "reasons": reasons.get(one, {})})
-    return {"schema": 1, "run": run, "participants": rows}
+    open_ = [batch._asdict() for batch in batches]
+    return {"schema": 1, "run": run, "participants": rows, "open_batches": open_}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from partynli.records import Route
 
@@ -47,6 +47,21 @@ class ServeEntry(Entry):
     """Further arguments of `vllm serve`."""
 
 
+class BatchEntry(Entry):
+    """How a provider takes many requests at once."""
+
+    protocol: Literal["openai", "anthropic"]
+    discount: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the price that a batch saves."""
+    max_requests: Annotated[int, Field(gt=0)] | None = None
+    """Most requests in one batch, where the account may not send as many as the protocol allows."""
+
+
+def _spelled_out(batch: object) -> object:
+    """``batch: openai`` is short for ``batch: {protocol: openai}``."""
+    return {"protocol": batch} if isinstance(batch, str) else batch
+
+
 class Reach(Entry):
     """What a provider sets and a participant may override."""
 
@@ -71,6 +86,8 @@ class Reach(Entry):
     """Whether the server is to let through nothing but JSON of the task's shape; off by default, as in the paper."""
     serve: ServeEntry = ServeEntry()
     """How its server is started, for the route `vllm` without an `api_base`."""
+    batch: Annotated[BatchEntry | None, BeforeValidator(_spelled_out)] = None
+    """How it is asked in batches."""
 
 
 class ProviderEntry(Reach):

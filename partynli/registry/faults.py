@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from partynli.errors import unknown_name
 from partynli.registry.entries import (
+    BatchEntry,
     Experiments,
     File,
     GridExperiment,
@@ -106,6 +107,7 @@ def _keys_at(place: list[str]) -> Iterable[str]:
         "price": PriceEntry,
         "retired": Retired,
         "serve": ServeEntry,
+        "batch": BatchEntry,
     }
     chosen = place[:1] in (["providers"], ["participants"], ["mixes"])  # then the second part is a name, not a key
     keys = [*place[:1], *place[2:]] if chosen else place

@@ -14,7 +14,7 @@ from partynli.datafiles import find_registry
 from partynli.errors import RegistryError, unknown_name
 from partynli.hashing import text_hash
 from partynli.prices import fallback_price
-from partynli.records import Participant, Price, Serving
+from partynli.records import Batching, Participant, Price, Serving
 from partynli.registry.entries import Experiments, File, ProviderEntry, Reach, Retired, ServeEntry, Union
 from partynli.registry.faults import explain, is_plain_address, keys_of, shortened, unfit
 from partynli.yamlfile import load_yaml
@@ -130,6 +130,7 @@ class Registry:
             temperature_max=entry.temperature_max or provider.temperature_max,
             timeout_s=entry.timeout_s or provider.timeout_s or 300.0,
             serving=Serving.from_json({**_given(provider.serve), **_given(entry.serve)}),
+            batch=Batching(**batch.model_dump()) if (batch := entry.batch or provider.batch) else None,
         )
 
     def _check_references(self) -> None:
@@ -177,6 +178,8 @@ class Registry:
         for name, entry in self._file.participants.items():
             provider = self._file.providers[entry.provider]
             where = f"{self.source}: participant {name!r}"
+            if (entry.batch or provider.batch) and provider.route not in ("openai", "litellm"):
+                raise RegistryError(f"{where}: `batch` needs the route openai or litellm, not {provider.route}")
             if provider.route != "vllm" and (_given(entry.serve) or _given(provider.serve)):
                 raise RegistryError(f"{where}: `serve` says how vLLM is started, but its route is {provider.route}")
             if provider.route not in ("vllm", "openai") and self.participants[name].guided_decoding:

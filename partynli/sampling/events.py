@@ -44,4 +44,12 @@ class Notice:
     text: str
 
 
-Event = Stored | Retrying | Stopped | Notice
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What some participants are waited for."""
+
+    participants: tuple[Participant, ...]
+    what: str
+
+
+Event = Stored | Retrying | Stopped | Waiting | Notice

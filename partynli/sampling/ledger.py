@@ -74,7 +74,6 @@ class RunLedger:
         self._left = limit
         self._renderer = Renderer(plan.task)
         self._writer: Writer | None = None
-        self._is_fresh = run.is_empty
         self.served = run.served()
         self.spent = sum(tally.cost for tally in run.tallies().values())
 
@@ -87,9 +86,10 @@ class RunLedger:
     ) -> AsyncGenerator[Pending, None]:
         """The trials of one lane that have no outcome yet; looked up in chunks, so memory does not grow with them."""
         walk = self._plan.walk(participants, self._renderer)
+        is_fresh = self._run.is_empty
         fresh = Outcome()
         while chunk := list(islice(walk, _CHUNK)):
-            known = {} if self._is_fresh else self._run.outcomes([trial.key for trial in chunk])
+            known = {} if is_fresh else self._run.outcomes([trial.key for trial in chunk])
             for trial in chunk:
                 before = known.get(trial.key, fresh)
                 if before.settled or before.rejected > self._plan.reasks or trial.participant.name in stopped:

@@ -31,6 +31,8 @@ class Settings:
     """Participants that are not asked now, by name, and why; `partynli resume` asks them later."""
     limit: int | None = None
     """Most trials to begin."""
+    poll_s: float = 60.0
+    """Seconds between two looks at a batch; five times as long where nothing happens."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     on_event: Callable[[Event], None] = lambda event: None
 

@@ -4,15 +4,19 @@ A run is a folder with ``run.sqlite`` (every attempt, raw), ``manifest.json`` (w
 ``lock``. Whatever else is wanted is computed from them, offline.
 """
 
+from partynli.store.batches import Batches
 from partynli.store.database import held_by, is_remote, list_runs, runs_dir
 from partynli.store.importing import Earlier, Importing, importing, refuse_existing
-from partynli.store.rows import Attempt, AttemptStatus, JudgmentRow, Outcome, Tally, storable
+from partynli.store.rows import Attempt, AttemptStatus, Batch, BatchRequest, JudgmentRow, Outcome, Tally, storable
 from partynli.store.run import Run, StoredItems
 from partynli.store.writer import Writer
 
 __all__ = [
     "Attempt",
     "AttemptStatus",
+    "Batch",
+    "BatchRequest",
+    "Batches",
     "Earlier",
     "Importing",
     "JudgmentRow",

@@ -57,6 +57,15 @@ def connect(path: Path, *, write: bool = False, create: bool = False) -> sqlite3
 
 
 @contextmanager
+def explained(database: Path) -> Iterator[None]:
+    """Turn what SQLite says of a run's database into one line."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{database}: {plain(error)}") from None
+
+
+@contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Commit everything in the context, or nothing of it."""
     db.execute("BEGIN IMMEDIATE")

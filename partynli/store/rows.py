@@ -24,7 +24,12 @@ CREATE TABLE judgment (
   trial_key TEXT PRIMARY KEY, participant TEXT NOT NULL, item TEXT NOT NULL, trial INTEGER NOT NULL,
   class_simple TEXT NOT NULL, class_multi TEXT NOT NULL, explanation TEXT, highlights TEXT, repair TEXT, reader TEXT,
   source TEXT NOT NULL);
-CREATE TABLE batch (id TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE batch (
+  mark TEXT PRIMARY KEY, state TEXT NOT NULL, remote TEXT, n INTEGER NOT NULL, worst REAL NOT NULL,
+  planned_at REAL NOT NULL, note TEXT) WITHOUT ROWID;
+CREATE TABLE batch_request (
+  mark TEXT, number INTEGER, trial_key TEXT NOT NULL, n INTEGER NOT NULL, participant TEXT NOT NULL, item TEXT NOT NULL,
+  prompt TEXT NOT NULL, trial INTEGER NOT NULL, PRIMARY KEY (mark, number)) WITHOUT ROWID;
 CREATE TABLE embedding (model TEXT, text TEXT, vector BLOB NOT NULL, PRIMARY KEY (model, text)) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 1;
@@ -56,6 +61,44 @@ class Attempt(NamedTuple):
     latency_s: float | None
     at: float
     """Seconds since 1970, UTC, when the answer came."""
+
+
+BatchStage = Literal["planned", "submitted", "ended", "lost", "collected", "dropped"]
+"""``planned``: about to be sent, or sent and not yet heard of. ``submitted``: the provider has it. ``ended``: the
+provider is done with it. ``lost``: the provider does not know it any more; what it holds may have been paid for and is
+not asked anew unless a person says so. ``collected``: its answers are stored. ``dropped``: it never came to be, or was
+given up; what it held is asked anew."""
+
+
+class Batch(NamedTuple):
+    """One row of the table `batch`."""
+
+    mark: str
+    """Our name for it, which the provider keeps or repeats with its results."""
+    state: BatchStage
+    remote: str | None
+    """The provider's id of it, once that is known."""
+    n: int
+    """Requests in it."""
+    worst: float
+    """Dollars that it may cost at most; 0 where the price is unknown."""
+    planned_at: float
+    """Seconds since 1970, UTC."""
+    note: str | None
+    """What the provider said of it last."""
+
+
+class BatchRequest(NamedTuple):
+    """One row of the table `batch_request`: the `number`-th request of a batch, an attempt that is being made."""
+
+    mark: str
+    number: int
+    trial_key: str
+    n: int
+    participant: str
+    item: str
+    prompt: str
+    trial: int
 
 
 class JudgmentRow(NamedTuple):

@@ -13,8 +13,9 @@ from typing import Any
 
 from partynli.errors import PlanMismatchError, RunError, StoreError
 from partynli.hashing import canonical_json
-from partynli.records import Item, Participant, Price, Serving
-from partynli.store.database import connect, hold, plain, transaction
+from partynli.records import Batching, Item, Participant, Price, Serving
+from partynli.store.batches import Batches
+from partynli.store.database import connect, explained, hold, plain, transaction
 from partynli.store.layout import lay_out, remove_unfinished
 from partynli.store.manifest import read_manifest, write_manifest
 from partynli.store.rows import VERSION, Attempt, AttemptStatus, Judged, JudgmentRow, Outcome, Tally
@@ -158,6 +159,11 @@ class Run:
             for name, participant in self._db.execute("SELECT name, participant FROM experiment"):
                 members.setdefault(name, []).append(participant)
         return members
+
+    @property
+    def batches(self) -> Batches:
+        """The batches that were sent for it."""
+        return Batches(self._db, self.database)
 
     @property
     def items(self) -> StoredItems:
@@ -326,7 +332,7 @@ class Run:
             self._db.execute("DELETE FROM meta WHERE key = 'reader'")  # the judgments are derived anew
 
     def _explained(self) -> AbstractContextManager[None]:
-        return _explained(self.database)
+        return explained(self.database)
 
 
 class StoredItems:
@@ -337,7 +343,7 @@ class StoredItems:
         self._database = database
 
     def __len__(self) -> int:
-        with _explained(self._database):
+        with explained(self._database):
             return int(self._db.execute("SELECT count(*) FROM item").fetchone()[0])
 
     def __iter__(self) -> Iterator[Item]:
@@ -348,18 +354,10 @@ class StoredItems:
             last = rows[-1][0]
 
     def _next(self, last: int) -> list[tuple[int, str, str]]:
-        with _explained(self._database):
+        with explained(self._database):
             return self._db.execute(
                 "SELECT n, uid, json FROM item WHERE n > ? ORDER BY n LIMIT 200", (last,)
             ).fetchall()
-
-
-@contextmanager
-def _explained(database: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(f"{database}: {plain(error)}") from None
 
 
 def _parsed(text: str, database: Path) -> dict[str, Any]:
@@ -373,7 +371,8 @@ def _participant(stored: dict[str, Any], database: Path) -> Participant:
     try:
         price = stored.pop("price")
         serving = Serving.from_json(stored.pop("serving", {}))
-        return Participant(**stored, price=price and Price(**price), serving=serving)
+        batch = stored.pop("batch", None)
+        return Participant(**stored, price=price and Price(**price), serving=serving, batch=batch and Batching(**batch))
     except (KeyError, TypeError):
         raise StoreError(
             f"{database}: participant {stored.get('name')!r} is not stored as this partynli stores it; the file is "

@@ -9,9 +9,22 @@ Test your own registry against it: give its address as `api_base`, and let model
 `LoopbackProcess` is the same in a process of its own; ``python -m partynli.testing.server --help`` runs it by hand.
 """
 
+from partynli.testing.batch_behaviour import BATCH_FAULTS, BatchBehaviour, BatchFault
 from partynli.testing.behaviour import FAULTS, Behaviour, Fault, Setup
 from partynli.testing.books import Books, Tally
 from partynli.testing.loopback import LoopbackServer
 from partynli.testing.process import LoopbackProcess
 
-__all__ = ["FAULTS", "Behaviour", "Books", "Fault", "LoopbackProcess", "LoopbackServer", "Setup", "Tally"]
+__all__ = [
+    "BATCH_FAULTS",
+    "FAULTS",
+    "BatchBehaviour",
+    "BatchFault",
+    "Behaviour",
+    "Books",
+    "Fault",
+    "LoopbackProcess",
+    "LoopbackServer",
+    "Setup",
+    "Tally",
+]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from partynli.errors import InputError
+from partynli.testing.batch_behaviour import BatchBehaviour
 
 Fault = Literal[
     "rate_limited", "quota", "server_error", "overloaded", "not_found", "unauthorized", "forbidden", "bad_parameter",
@@ -156,6 +157,8 @@ class Setup:
     """Model name to behaviour."""
     default: Behaviour = field(default_factory=Behaviour)
     """For models not named in `behaviours`."""
+    batches: BatchBehaviour = field(default_factory=BatchBehaviour)
+    """What happens to batches, whatever their model."""
     models: tuple[str, ...] | None = None
     """Models that exist, others get 404; None: every name is a model."""
     api_key: str | None = field(default=None, repr=False)
@@ -178,7 +181,7 @@ class Setup:
 _T = TypeVar("_T")
 _BEHAVIOUR = TypeAdapter(Behaviour)
 _SETUP = TypeAdapter(Setup)
-_NAMES = {one.name for cls in (Behaviour, Setup) for one in fields(cls)}
+_NAMES = {one.name for cls in (Behaviour, BatchBehaviour, Setup) for one in fields(cls)}
 
 
 def _validated(adapter: TypeAdapter[_T], given: Mapping[str, Any]) -> _T:

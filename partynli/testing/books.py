@@ -132,12 +132,16 @@ class Books:
     requests
         The last requests, oldest first, each with ``path``, ``at``, ``headers`` (those that carry a key masked) and
         the parsed ``body``; empty unless the server was told to keep some.
+    batches
+        Batches that were taken, by id: ``requests`` in each, and how many of them were ``run``. Those that were run
+        also count in the tallies, as calls do.
     """
 
     def __init__(self, keep_requests: int = 0) -> None:
         self.total = Tally()
         self.models: dict[str, Tally] = {}
         self.requests: deque[dict[str, Any]] = deque(maxlen=keep_requests)
+        self.batches: dict[str, dict[str, int]] = {}
 
     def __getitem__(self, model: str) -> Tally:
         """The tally of a model; an empty one where it was never called."""
@@ -160,11 +164,13 @@ class Books:
             del tally.arrivals[:]
             tally.rate_limited.clear()
         self.requests.clear()
+        self.batches.clear()
 
     def to_json(self) -> dict[str, Any]:
         """Write them as a JSON object."""
         models = {model: tally.to_json() for model, tally in self.models.items()}
-        return {"total": self.total.to_json(), "models": models, "requests": list(self.requests)}
+        total = self.total.to_json()
+        return {"total": total, "models": models, "requests": list(self.requests), "batches": self.batches}
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Books:
@@ -173,4 +179,5 @@ class Books:
         books.total = Tally.from_json(given["total"])
         books.models = {model: Tally.from_json(tally) for model, tally in given["models"].items()}
         books.requests.extend(given["requests"])
+        books.batches = given["batches"]
         return books

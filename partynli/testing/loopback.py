@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that speaks OpenAI's and Anthropic's chat protocols and misbehaves as told."""
+"""A real HTTP server on loopback that speaks OpenAI's and Anthropic's protocols and misbehaves as told."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from aiohttp import web
 
 from partynli.errors import InputError
 from partynli.testing.anthropic_protocol import AnthropicProtocol
+from partynli.testing.batch_behaviour import BatchBehaviour
+from partynli.testing.batches import BatchCounter
 from partynli.testing.behaviour import Behaviour, Setup
 from partynli.testing.books import Books
 from partynli.testing.exchange import Desk, Exchange
@@ -38,6 +40,8 @@ class LoopbackServer:
         Model name to what happens when it is called.
     default
         What happens when any other model is called.
+    batches
+        What happens to batches.
     models
         Models that exist, others get 404; None takes every name for a model.
     api_key
@@ -75,6 +79,7 @@ class LoopbackServer:
         self,
         behaviours: Mapping[str, Behaviour] | None = None,
         default: Behaviour | None = None,
+        batches: BatchBehaviour | None = None,
         *,
         models: tuple[str, ...] | None = None,
         api_key: str | None = None,
@@ -85,6 +90,7 @@ class LoopbackServer:
         self.port = port
         self._lanes = Lanes(behaviours or {}, default or Behaviour(), models)
         self._desk = Desk(self._lanes, self.books, api_key)
+        self._batches = BatchCounter(self._desk, _OPENAI, _ANTHROPIC, batches or BatchBehaviour())
         self._handling: set[asyncio.Task[Any]] = set()
         self._runner: web.ServerRunner | None = None
 
@@ -94,6 +100,7 @@ class LoopbackServer:
         return cls(
             setup.behaviours,
             setup.default,
+            setup.batches,
             models=setup.models,
             api_key=setup.api_key,
             keep_requests=setup.keep_requests,
@@ -113,6 +120,10 @@ class LoopbackServer:
     def set_behaviour(self, model: str | None, behaviour: Behaviour) -> None:
         """Change what happens from now on when `model` is called; None changes the default."""
         self._lanes.behave(model, behaviour)
+
+    def set_batches(self, behaviour: BatchBehaviour) -> None:
+        """Change what happens to batches from now on."""
+        self._batches.behave(behaviour)
 
     async def aopen(self) -> None:
         """Start to listen."""
@@ -157,6 +168,8 @@ class LoopbackServer:
             protocol = _CHATS.get(path)
             if protocol is not None and request.method == "POST":
                 return await Exchange(self._desk, request, protocol).run()
+            if (response := await self._batches.handle(request, path)) is not None:
+                return response
             return await self._control(request, path)
         finally:
             self._handling.discard(task)
@@ -172,6 +185,9 @@ class LoopbackServer:
                 return web.json_response({})
             case "POST", "/_behaviour":
                 return await self._take_behaviour(request)
+            case "POST", "/_batches":
+                self.set_batches(BatchBehaviour(**json.loads(await request.content.read())))
+                return web.json_response({})
         message = f"Unknown request URL: {request.method} {path}."
         return web.json_response(_OPENAI.error("bad_request", message, None)[1], status=404)
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from partynli.errors import PartyNLIError
+from partynli.testing.batch_behaviour import BatchBehaviour
 from partynli.testing.behaviour import Behaviour, Setup
 from partynli.testing.books import Books
 
@@ -26,7 +27,7 @@ class LoopbackProcess:
 
     Parameters
     ----------
-    behaviours, default, models, api_key, keep_requests, port
+    behaviours, default, batches, models, api_key, keep_requests, port
         As for `LoopbackServer`.
 
     Examples
@@ -40,6 +41,7 @@ class LoopbackProcess:
         self,
         behaviours: Mapping[str, Behaviour] | None = None,
         default: Behaviour | None = None,
+        batches: BatchBehaviour | None = None,
         *,
         models: tuple[str, ...] | None = None,
         api_key: str | None = None,
@@ -49,6 +51,7 @@ class LoopbackProcess:
         self._setup = Setup(
             behaviours=behaviours or {},
             default=default or Behaviour(),
+            batches=batches or BatchBehaviour(),
             models=models,
             api_key=api_key,
             keep_requests=keep_requests,
@@ -127,6 +130,10 @@ class LoopbackProcess:
     def set_behaviour(self, model: str | None, behaviour: Behaviour) -> None:
         """Change what happens from now on when `model` is called; None changes the default."""
         self._ask("/_behaviour", {"model": model, "behaviour": behaviour.to_json()})
+
+    def set_batches(self, behaviour: BatchBehaviour) -> None:
+        """Change what happens to batches from now on."""
+        self._ask("/_batches", behaviour.to_json())
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from partynli.errors import InputError, PartyNLIError
+from partynli.testing.batch_behaviour import BATCH_FAULTS
 from partynli.testing.behaviour import FAULTS, Behaviour, Setup
 from partynli.testing.books import Books, Tally
 from partynli.testing.loopback import LoopbackServer
@@ -40,7 +41,12 @@ What came in: curl http://127.0.0.1:PORT/_books
 \b
 Faults:
 """
-_EPILOG = _EXAMPLE + "\n".join(f"  {name:<28}{what}" for name, what in FAULTS.items())
+_EPILOG = (
+    _EXAMPLE
+    + "\n".join(f"  {name:<28}{what}" for name, what in FAULTS.items())
+    + '\n\n\b\nFaults of batches, as in {"batches": {"polls": 2, "script": ["expired"]}}:\n'
+    + "\n".join(f"  {name:<28}{what}" for name, what in BATCH_FAULTS.items())
+)
 
 
 @click.command(epilog=_EPILOG, context_settings={"max_content_width": 120})
@@ -49,7 +55,7 @@ _EPILOG = _EXAMPLE + "\n".join(f"  {name:<28}{what}" for name, what in FAULTS.it
 @click.option("--key-env", metavar="NAME", help="Demand the API key in this environment variable.")
 @click.option("--setup-from-stdin", is_flag=True, hidden=True)
 def main(port: int | None, file: Path | None, key_env: str | None, setup_from_stdin: bool) -> None:
-    """Serve OpenAI's and Anthropic's chat protocols on loopback, answering LiveNLI prompts.
+    """Serve OpenAI's and Anthropic's chat and batch protocols on loopback, answering LiveNLI prompts.
 
     Prints its address and runs until it is interrupted. Nothing leaves this machine, and no answer costs anything.
     """

@@ -1,0 +1,232 @@
+"""From the results of a batch to stored attempts. Collecting the same batch twice stores nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from partynli.errors import ProviderError
+from partynli.judgments import reader_for
+from partynli.providers.batch import Result
+from partynli.records import Item, Participant, Prompt, Rejection, Request, Response, Trial
+from partynli.sampling.budget import Budget, cost_of, worst_cost
+from partynli.sampling.drift import Drift
+from partynli.sampling.events import Notice, Stopped, Stored
+from partynli.sampling.ledger import Ledger
+from partynli.sampling.plan import Plan
+from partynli.sampling.rows import answered_row, failed_row, request_body
+from partynli.sampling.settings import Settings, Summary
+from partynli.store import Attempt, AttemptStatus, Batch, BatchRequest, Outcome, Run
+
+_TOGETHER = 200
+_TRIES = 3
+"""Batches in which a trial may get no answer before it is left for another session."""
+_HOPELESS = 3
+"""Requests of a participant that are refused, with none answered, after which it is stopped."""
+_PROMPTS = 1024
+
+
+@dataclass
+class _Tally:
+    """What one batch brought."""
+
+    seen: set[int] = field(default_factory=set)
+    strange: int = 0
+    """Results under an id that is none of ours, or doubled."""
+    not_run: int = 0
+    cost: float = 0.0
+    again: bool = False
+
+
+class Collector:
+    """Stores what batches bring.
+
+    Parameters
+    ----------
+    plan
+        On batch terms.
+    run, ledger
+        Where trials are looked up, and where attempts go.
+    settings
+        Who is told, and whether drift is allowed.
+    budget, summary
+        Shared with the runner.
+    """
+
+    def __init__(
+        self, plan: Plan, run: Run, ledger: Ledger, settings: Settings, budget: Budget, summary: Summary
+    ) -> None:
+        self._plan = plan
+        self._participants = {one.id: one for one in plan.participants}
+        self._run = run
+        self._ledger = ledger
+        self._settings = settings
+        self._tell = settings.on_event
+        self._budget = budget
+        self._summary = summary
+        self._reader, _ = reader_for(plan.task)
+        self._drift = Drift(ledger.served, self._tell)
+        self._prompts: dict[str, Prompt] = {}
+        self._tries: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+        self._answered: set[str] = set()
+        self.given_up: set[str] = set()
+        """Keys of trials that are left for another session."""
+
+    async def collect(self, batch: Batch, results: AsyncIterator[Result]) -> bool:
+        """Store what a batch brought; returns whether some of its trials are to be asked again.
+
+        Raises
+        ------
+        ProviderError
+            The results broke off. What came is stored, and the batch can be collected again.
+        """
+        tally = _Tally()
+        group: list[Result] = []
+        try:
+            async for result in results:
+                group.append(result)
+                if len(group) == _TOGETHER:
+                    await self._store(batch, group, tally)
+                    group = []
+        except ProviderError:
+            self._budget.settle(0.0, tally.cost)  # what is stored will not be counted again
+            raise
+        await self._store(batch, group, tally)
+        self._look_for_missing(batch, tally)
+        self._budget.settle(batch.worst, tally.cost)
+        return tally.again
+
+    def stop(self, participant: Participant, why: str) -> None:
+        """Ask a participant nothing more."""
+        if participant.name not in self._summary.stopped:
+            self._summary.stopped[participant.name] = why
+            self._tell(Stopped(participant, why))
+
+    async def _store(self, batch: Batch, results: list[Result], tally: _Tally) -> None:
+        outcomes: dict[int, Result] = {}
+        for result in results:
+            number = _number(result.id, batch)
+            if number is None or number in tally.seen:
+                tally.strange += 1
+                continue
+            tally.seen.add(number)
+            outcomes[number] = result
+        requests = self._run.batches.requests(batch.mark, list(outcomes))
+        known = self._run.outcomes([request.trial_key for request in requests.values()])
+        stored = []
+        for number, request in requests.items():
+            before = known.get(request.trial_key, Outcome())
+            if before.attempts >= request.n:  # before the results broke off, or the session that collected them
+                tally.again |= not before.settled and before.rejected <= self._plan.reasks
+                continue
+            if (attempt := self._attempt(request, before, outcomes[number].outcome, tally)) is not None:
+                stored.append(self._ledger.put(attempt, (request_body(self._participants[request.participant]),)))
+        await asyncio.gather(*stored)
+        self._summary.stored += len(stored)
+
+    def _attempt(
+        self, request: BatchRequest, before: Outcome, outcome: Response | ProviderError | None, tally: _Tally
+    ) -> Attempt | None:
+        """What is to be stored of a request; None where it was not run."""
+        if outcome is None:
+            tally.not_run += 1
+            tally.again |= self._try_again(request.trial_key, request.participant, "not run before the batch ended")
+            return None
+        trial = self._trial(request)
+        sent = Request(trial.participant, trial.prompt, trial.seed(request.n))
+        if isinstance(outcome, ProviderError):
+            tally.cost += worst_cost(trial.participant, trial.prompt) if outcome.billable else 0.0
+            tally.again |= self._failed(trial, outcome)
+            return failed_row(trial, request.n, sent, request_body(trial.participant)[0], outcome)
+        return self._answered_attempt(trial, request.n, sent, before, outcome, tally)
+
+    def _answered_attempt(
+        self, trial: Trial, n: int, sent: Request, before: Outcome, response: Response, tally: _Tally
+    ) -> Attempt:
+        participant = trial.participant
+        self._answered.add(participant.id)
+        drifted = None if self._settings.allow_drift else self._drift.check(participant, response)
+        if drifted:
+            self.stop(participant, drifted)
+        rejection = self._check(participant, response)
+        reason = rejection.reason if rejection else None
+        status: AttemptStatus = "drift" if drifted else "rejected" if reason else "valid"
+        again = status == "rejected" and before.rejected < self._plan.reasks
+        cost = cost_of(participant, response.usage)
+        tally.cost += worst_cost(participant, trial.prompt) if cost is None else cost
+        tally.again |= again
+        self._tell(Stored(participant, status, reason, cost, again))
+        body = request_body(participant)[0]
+        attempt = answered_row(trial, n, sent, body, response, status, reason, 0.0)
+        return attempt._replace(latency_s=None)  # of its own it has none: the batch had
+
+    def _check(self, participant: Participant, response: Response) -> Rejection | None:
+        try:
+            return self._reader.check(response)
+        except Exception as error:  # whatever a reader stumbles over, the answer is paid for and must be stored
+            self._tell(Notice(f"the reader failed on an answer of {participant.name}: {type(error).__name__}"))
+            return Rejection("schema", f"the reader failed: {type(error).__name__}")
+
+    def _failed(self, trial: Trial, error: ProviderError) -> bool:
+        participant = trial.participant
+        if error.kind == "fatal_participant":
+            self.stop(participant, str(error))
+        elif error.kind == "bad_request":
+            self._refused[participant.id] = self._refused.get(participant.id, 0) + 1
+            if self._refused[participant.id] >= _HOPELESS and participant.id not in self._answered:
+                self.stop(participant, str(error))
+        else:
+            return self._try_again(trial.key, participant.id, str(error))
+        self._give_up(trial.key, participant.id, error.kind)
+        return False
+
+    def _try_again(self, key: str, participant: str, why: str) -> bool:
+        self._tries[key] = self._tries.get(key, 0) + 1
+        if self._tries[key] < _TRIES:
+            return True
+        self._give_up(key, participant, why)
+        return False
+
+    def _give_up(self, key: str, participant: str, why: str) -> None:
+        self.given_up.add(key)
+        self._summary.failed += 1
+        self._tell(Stored(self._participants[participant], "failed", why, None, again=False))
+
+    def _look_for_missing(self, batch: Batch, tally: _Tally) -> None:
+        """Plan what no result came for anew: its line was broken, or left out."""
+        missing = 0
+        if len(tally.seen) < batch.n:
+            for number, (key, participant) in enumerate(self._run.batches.held(batch.mark)):
+                if number not in tally.seen:
+                    missing += 1
+                    tally.again |= self._try_again(key, participant, "the batch has no result for it")
+            tally.cost += batch.worst * missing / batch.n  # it may have been charged
+        for count, what in (
+            (missing, "have no result that can be read and are asked again"),
+            (tally.not_run, "were not run before it ended and are asked again"),
+        ):
+            if count:
+                self._tell(Notice(f"batch {batch.remote}: {count:,} of {batch.n:,} requests {what}"))
+        if tally.strange:
+            self._tell(Notice(f"batch {batch.remote}: {tally.strange:,} results that were not asked for, or doubled"))
+
+    def _trial(self, request: BatchRequest) -> Trial:
+        prompt = self._prompts.get(request.prompt)
+        if prompt is None:
+            if len(self._prompts) >= _PROMPTS:
+                self._prompts.clear()
+            messages: tuple[Mapping[str, str], ...] = tuple(json.loads(self._run.body(request.prompt)))
+            prompt = self._prompts[request.prompt] = Prompt(messages, {})
+        participant = self._participants[request.participant]
+        return Trial(participant, Item(request.item, {}), prompt, request.trial, request.trial_key)
+
+
+def _number(id: str, batch: Batch) -> int | None:
+    """Which request of a batch an id names, or None where it names none."""
+    mark, _, number = id.rpartition("-")
+    if mark != batch.mark or not (number.isascii() and number.isdecimal() and len(number) < 9):
+        return None
+    return int(number) if int(number) < batch.n else None
