@@ -27,6 +27,14 @@ from partynli.sampling.plan import Plan
 from partynli.store import Run
 
 KEY = "BENCH_VLLM_KEY"
+CLIENT = """
+import argparse
+from vllm.benchmarks.serve import add_cli_args, main
+parser = argparse.ArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""
+"""What `vllm bench serve` runs; a build of vLLM under another name has no such command."""
 
 
 async def main() -> None:
@@ -95,7 +103,7 @@ def client(address: str, key: str, model: str, prompts: list, calls: int, most: 
         texts = ["\n".join(message["content"] for message in messages) for messages in prompts]
         data.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
         command = [
-            *(os.environ[PYTHON_ENV], "-m", "vllm.entrypoints.cli.main", "bench", "serve"),
+            *(os.environ[PYTHON_ENV], "-c", CLIENT),
             *(
                 "--backend",
                 "openai-chat",

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 
-from partynli.errors import BudgetReachedError, InputError, ProviderError
+from partynli.errors import BudgetReachedError, ProviderError
 from partynli.judgments import reader_for
-from partynli.providers import Provider, endpoint_of, provider_for
+from partynli.providers import Provider
 from partynli.records import Participant, Rejection, Request, Response, Trial
 from partynli.sampling.budget import Budget, cost_of, tokens_in, worst_cost
 from partynli.sampling.drift import Drift
+from partynli.sampling.endpoints import Endpoints
 from partynli.sampling.events import Notice, Retrying, Stopped, Stored
 from partynli.sampling.lane import Caps, Lane
 from partynli.sampling.ledger import Ledger, Pending, RunLedger
@@ -58,9 +59,8 @@ class Engine:
         self._settings = settings or Settings()
         self._tell = self._settings.on_event
         self._reader, _ = reader_for(plan.task)
-        self._providers: dict[Hashable, Provider] = {}
         asked = [one for one in plan.participants if one.name not in self._settings.skip]
-        self._provider_of = {one.id: self._provider(one, environ) for one in asked}
+        self._endpoints = Endpoints(asked, environ)
         self._bodies = {one.id: request_body(one) for one in plan.participants}
         self._new_bodies = set(self._bodies.values())
         self._recent_prompts: dict[str, None] = {}
@@ -73,12 +73,7 @@ class Engine:
         self._sleepers: set[asyncio.Future[None]] = set()
         self._error: BaseException | None = None
         self.summary = Summary(stopped=dict(self._settings.skip))
-
-    def _provider(self, participant: Participant, environ: Mapping[str, str]) -> Provider:
-        endpoint = endpoint_of(participant)
-        if endpoint not in self._providers:
-            self._providers[endpoint] = provider_for(participant, environ)
-        return self._providers[endpoint]
+        self._lanes = self._make_lanes()
 
     @property
     def in_flight(self) -> int:
@@ -96,13 +91,12 @@ class Engine:
             The disk failed. What was acknowledged before is safe.
         """
         self._loop = asyncio.get_running_loop()
-        self._lanes = self._make_lanes()
         await self._ledger.aopen(self._trouble)
         thresholds = gc.get_threshold()
         # calls leave few cycles behind; looking for them every 700 objects takes a tenth of the engine's time
         gc.set_threshold(_GC_YOUNG, *thresholds[1:])
         try:
-            await asyncio.gather(*map(_open, self._providers.values()))
+            await self._endpoints.aopen()
             dispatchers = [self._loop.create_task(self._dispatch(lane)) for lane in self._lanes]
             for dispatcher in dispatchers:
                 dispatcher.add_done_callback(self._ended)
@@ -116,7 +110,7 @@ class Engine:
             if self._tasks:
                 await asyncio.wait(self._tasks)
             await self._ledger.aclose()
-            await asyncio.gather(*(provider.aclose() for provider in self._providers.values()), return_exceptions=True)
+            await self._endpoints.aclose()
         if isinstance(self._error, BudgetReachedError):
             self.summary.budget_reached = True
         elif self._error is not None:
@@ -161,14 +155,15 @@ class Engine:
     async def _dispatch(self, lane: Lane) -> None:
         async with aclosing(self._ledger.pending(lane.participants, self.summary.stopped)) as pending:
             await self._start_calls(lane, pending)
-        if not self._halted:  # where it is, calls may be in flight still
-            for server in self._servers_of(lane):
-                await server.aclose()
+        server = self._endpoints.server_for(lane.participants)
+        if server is not None and not self._halted:  # where it is halted, calls may be in flight still
+            await server.aclose()
 
     async def _start_calls(self, lane: Lane, pending: AsyncIterator[Pending]) -> None:
         ahead: Pending | None = None
         exhausted = False
-        ready = not self._servers_of(lane)
+        server = self._endpoints.server_for(lane.participants)
+        ready = server is None
         while not self._halted:
             lane.wake.clear()
             while lane.returning and lane.returning[0][0].done():  # cancelled while it waited
@@ -183,7 +178,7 @@ class Engine:
                 if trial.participant.name in self.summary.stopped:
                     ahead = None
                     continue
-                if not ready and not (ready := await self._has_server(lane)):
+                if server is not None and not ready and not (ready := await self._has_started(lane, server)):
                     continue
             elif exhausted and lane.active == 0:
                 lane.give_back()
@@ -203,14 +198,8 @@ class Engine:
                 self._begin(lane, *ahead)
                 ahead = None
 
-    def _servers_of(self, lane: Lane) -> set[Provider]:
-        """The server that is to be started for a lane's model, if there is one."""
-        providers = {self._provider_of[one.id] for one in lane.participants if one.id in self._provider_of}
-        return {provider for provider in providers if provider.serves}
-
-    async def _has_server(self, lane: Lane) -> bool:
+    async def _has_started(self, lane: Lane, server: Provider) -> bool:
         """Wait, without a slot, until the lane's own server runs; False where it does not start, or the run halts."""
-        (server,) = self._servers_of(lane)
         self._tell(Notice(f"{lane.participants[0].model}: starting a server for it, as soon as there is room"))
         begun = self._loop.time()
         starting = asyncio.ensure_future(server.ready())
@@ -360,7 +349,7 @@ class Engine:
     async def _once(self, lane: Lane, trial: Trial, request: Request) -> tuple[Response, float]:
         """One call, and its seconds; gives its slot back where it fails."""
         participant = trial.participant
-        provider = self._provider_of[participant.id]
+        provider = self._endpoints[participant]
         try:
             if provider.serves:  # it may have died and be starting again
                 await provider.ready()
@@ -445,15 +434,6 @@ class Engine:
             bodies.append(body)
         await self._ledger.put(attempt, tuple(bodies))
         self.summary.stored += 1
-
-
-async def _open(provider: Provider) -> None:
-    """Open a provider and see that something answers there: before anything is sent, and before any pace is kept."""
-    await provider.aopen()
-    try:
-        await provider.reach()
-    except ProviderError as error:
-        raise InputError(f"{error}; nothing was sent. Start the server, or mend api_base in the registry") from None
 
 
 async def run_plan(plan: Plan, run: Run, environ: Mapping[str, str], settings: Settings | None = None) -> Summary:

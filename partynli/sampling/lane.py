@@ -71,7 +71,7 @@ class Lane:
         self.participants = participants
         self.caps = caps
         rpm = _strictest(one.rpm for one in participants)
-        most = int(_strictest(one.concurrency for one in participants) or caps.most or DEFAULT_IN_FLIGHT)
+        most = most_in_flight(participants, caps.most)
         self.requests = Pacer(rpm)
         self.tokens = Pacer(_strictest(one.tpm for one in participants))
         free = participants[0].route in ("simulated", "vllm")
@@ -193,6 +193,11 @@ class Lane:
     def faltered(self, now: float) -> None:
         """The server failed in another way: send fewer at once."""
         self.in_flight.went_badly(now, self.latency)
+
+
+def most_in_flight(participants: Sequence[Participant], cap: int | None) -> int:
+    """Most calls that are ever in flight in the lane of some participants, whose provider allows `cap` in all."""
+    return int(_strictest(one.concurrency for one in participants) or cap or DEFAULT_IN_FLIGHT)
 
 
 def _strictest(limits: Iterable[float | None]) -> float | None:

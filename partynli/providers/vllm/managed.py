@@ -253,6 +253,7 @@ def _free_port(participant: Participant) -> int:
     first, last = participant.serving.ports or (0, 0)
     for port in range(first, last + 1):
         with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a server that has ended
             probe.bind((_HOST, port))
             return int(probe.getsockname()[1])
     taken = f"no port from {first} to {last} is free: widen `ports`" if first else "no port is free on this machine"

@@ -77,6 +77,7 @@ def test_nothing_is_left_of_a_server(folder: Path, double: Any, moment: str, num
         code = process.wait(30)
     until(lambda: not double.alive())
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # refused only where somebody listens
         probe.bind(("127.0.0.1", double.log("started")[0]["port"]))
     if number != signal.SIGKILL:
         assert code == 130, told

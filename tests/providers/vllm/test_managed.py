@@ -45,6 +45,7 @@ def test_one_server_for_all_variants_and_none_afterwards(study: Any, double: Any
     assert {row[0] for row in rows(study, "served_model")} == {"org/m"}
     assert not double.alive()
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # refused only where somebody listens
         probe.bind(("127.0.0.1", started["port"]))
 
 
@@ -131,6 +132,7 @@ def test_a_model_that_does_not_exist_is_said_in_the_servers_words(
 def test_no_free_port(study: Any, double: Any, go: Callable[..., Any]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
+        taken.listen()
         port = taken.getsockname()[1]
         summary = go(study.run(study.plan([local("m", serving=Serving(ports=(port, port)))])))
     assert summary.stopped == {"m": f"org/m: no port from {port} to {port} is free: widen `ports`"}
@@ -143,6 +145,16 @@ def test_a_declared_port_is_used(study: Any, double: Any, go: Callable[..., Any]
         port = free.getsockname()[1]
     go(study.run(study.plan([local("m", serving=Serving(ports=(port, port)))])))
     assert double.log("started")[0]["port"] == port
+
+
+def test_it_starts_again_on_its_only_port(study: Any, double: Any, go: Callable[..., Any]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    double.behave(dies_after=15)
+    summary = go(study.run(study.plan([local("m", serving=Serving(ports=(port, port)))], items=20), retry=QUICK))
+    assert (summary.stored, summary.failed) == (40, 0)
+    assert {entry["port"] for entry in double.log("started")} == {port}
 
 
 def test_a_server_that_answers_as_another_model_is_refused(study: Any, double: Any, go: Callable[..., Any]) -> None:
