@@ -28,7 +28,7 @@ DATASETS: Mapping[str, tuple[str, str]] = {
 def load_dataset(
     name_or_path: str, fields: Sequence[str] = ("premise", "hypothesis"), labels: Sequence[str] | None = None
 ) -> Dataset:
-    """Load a dataset by its name, or a JSONL or CSV file by its path.
+    """Load a dataset by its name, or a JSONL, CSV or parquet file by its path.
 
     Parameters
     ----------
