@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ASK_S = 5.0
 """How long the command may take to end when it is asked to; then it is killed."""
 _LOOK_S = 0.2
@@ -32,11 +33,22 @@ _told: list[int] = []
 
 
 def main() -> int:
-    """Run the command until it ends or the pipe does; returns its exit code."""
+    """Run the command until it ends or the pipe does; returns its exit code.
+
+    Who supervises is a child of the process that was started: some parents, Ray's workers among them, kill their
+    children when they end, and would kill the supervisor before it has cleaned up.
+    """
+    supervisor = os.fork()
+    if supervisor:
+        for number in _ENDING:
+            signal.signal(number, lambda number, _: os.kill(supervisor, number))
+        code = os.waitstatus_to_exitcode(os.waitpid(supervisor, 0)[1])
+        return code if code >= 0 else 128 - code
+    os.setsid()
+    for number in _ENDING:
+        signal.signal(number, lambda number, _: _told.append(number))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: _told.append(number))
     # vLLM makes sockets there, whose paths may not be longer than 107 characters
     short = None if len(gettempdir()) <= _LONGEST_TMP else "/tmp"  # noqa: S108 - a folder of its own is made in it
     with TemporaryDirectory(prefix="partynli-", dir=short, ignore_cleanup_errors=True) as folder:

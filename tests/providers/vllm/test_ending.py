@@ -58,9 +58,9 @@ def environ(folder: Path) -> dict[str, str]:
     return {**os.environ, "PARTYNLI_RUNS": str(folder / "runs"), "COLUMNS": "200"}
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        COMMAND, cwd=folder, env=environ(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*COMMAND, *more], cwd=folder, env=environ(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -83,6 +83,15 @@ def test_nothing_is_left_of_a_server(folder: Path, double: Any, moment: str, num
         assert code == 130, told
         assert "partynli resume r" in told
         assert "Traceback" not in told
+
+
+@pytest.mark.ray
+def test_nothing_is_left_of_servers_in_rays_workers(folder: Path, double: Any) -> None:
+    double.behave(latency_s=0.5)
+    with start(folder, "--engine", "ray") as process:
+        until(lambda: len(double.log("grandchild")) == 2, 60)  # one server a model, side by side
+        process.kill()
+    until(lambda: not double.alive(), 60)
 
 
 def test_killed_and_gone_on_with(folder: Path, double: Any) -> None:

@@ -70,6 +70,16 @@ def test_all_of_it_ends_with_the_parent(tmp_path: Path) -> None:
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
 
 
+def test_who_is_killed_instead_of_it_takes_nothing_along(tmp_path: Path) -> None:
+    given = command(sys.executable, "-c", SERVER, str(tmp_path))
+    with subprocess.Popen(given, stdin=subprocess.PIPE, start_new_session=True) as process:
+        wait_until(lambda: len(alive(tmp_path)) == 3)
+        process.kill()
+        process.wait(20)
+        assert len(alive(tmp_path)) == 3
+    wait_until(lambda: not alive(tmp_path))  # the pipe is closed
+
+
 def test_what_the_command_left_behind_ends_with_the_command(tmp_path: Path) -> None:
     ends = SERVER.replace("time.sleep(600)\n", "time.sleep(1)\nsys.exit(7)\n").replace(
         "    time.sleep(1)\nsys.exit(7)\n", "    time.sleep(600)\n", 1
