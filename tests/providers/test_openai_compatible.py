@@ -406,7 +406,7 @@ def test_connections_are_kept_and_none_is_left_open(go: Any) -> None:
     assert [str(one.message) for one in caught] == []
 
 
-def test_a_provider_opens_when_it_is_needed_and_again_after_closing(go: Any) -> None:
+def test_a_provider_opens_when_it_is_needed_and_again_when_it_is_told_to(go: Any) -> None:
     async def main() -> None:
         async with LoopbackServer() as server:
             provider = OpenAICompatibleProvider(server.url)
@@ -414,6 +414,11 @@ def test_a_provider_opens_when_it_is_needed_and_again_after_closing(go: Any) -> 
                 assert (await provider.generate(Request(participant(), HELLO), timeout=5.0)).text
                 await provider.reach()
                 await provider.aclose()
+                with pytest.raises(ProviderError, match="is closed") as closed:
+                    await provider.generate(Request(participant(), HELLO), timeout=5.0)
+                assert closed.value.kind == "retryable"
+                await provider.aopen()
+            await provider.aclose()
 
     go(main())
 
