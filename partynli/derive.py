@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from partynli.errors import ProviderError
 from partynli.hashing import canonical_json
@@ -59,6 +60,24 @@ def underived(run: Run, task: Task) -> Iterator[tuple[list[JudgmentRow], int, in
         rows = [judgment_row(attempt, reader, version, texts) for _, attempt in chunk if attempt.status != "drift"]
         last = chunk[-1][0]
         yield rows, len(chunk), last
+
+
+def standing_judgments(run: Run, task: Task) -> dict[str, JudgmentRow]:
+    """Where every trial stands, by its key: the stored judgments, and in memory those of answers that came since.
+
+    A trial's first valid judgment stays; judgments of an older reader count no more, those of imported answers do.
+    """
+    _, version = reader_for(task)
+    stale = not run.is_empty and run.meta("reader") != version
+    since = chain.from_iterable(rows for rows, _, _ in underived(run, task))
+    found: dict[str, JudgmentRow] = {}
+    for row in chain(run.judgments(), since):
+        if stale and row.source != "import" and row.reader != version:
+            continue
+        earlier = found.get(row.trial_key)
+        if earlier is None or earlier.class_simple == ERROR:
+            found[row.trial_key] = row
+    return found
 
 
 def judgment_row(attempt: Attempt, reader: Reader, version: str, texts: Texts) -> JudgmentRow:

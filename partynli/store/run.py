@@ -252,6 +252,12 @@ class Run:
         )
         return Judged(labels, n_trials, array("q", chain.from_iterable(numbers)))
 
+    def judgments(self) -> Iterator[JudgmentRow]:
+        """Every row of the table `judgment`, in no particular order."""
+        with self._explained():
+            rows = self._db.execute(f"SELECT {', '.join(JudgmentRow._fields)} FROM judgment")
+            yield from map(JudgmentRow._make, rows)
+
     def texts(self, uids: Iterable[str]) -> dict[str, Mapping[str, str]]:
         """Texts of some items, by uid."""
         asked = list(uids)
