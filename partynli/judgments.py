@@ -125,19 +125,7 @@ class LiveNLIReader:
         return Judgment(read.class_multi, class_simple, read.explanation, spans, repairs)
 
     def _read(self, response: Response) -> _Read | Rejection:
-        text, repairs = _unwrap(response.text)
-        answers = list(_answers(text, repairs))
-        if not answers:
-            return _why_not(response, text)
-        found = [self._read_object(answer, [*repairs, *mends]) for answer, mends in answers]
-        valid = [one for one in found if isinstance(one, _Read)]
-        if len({one.class_multi for one in valid}) > 1:
-            return Rejection("schema", f"{len(valid)} answers that disagree")
-        if valid:
-            return valid[0]
-        if response.finish_reason in _TRUNCATED:
-            return Rejection("truncated", "the answer ends at the token limit")
-        return found[0]
+        return _read_answers(response, self._read_object)
 
     def _read_object(self, answer: Any, repairs: list[str]) -> _Read | Rejection:
         try:
@@ -185,6 +173,59 @@ class LiveNLIReader:
                 if isinstance(part, str):
                     spans += find_spans(part, field, texts[field])
         return tuple(spans)
+
+
+class ReasonsReader:
+    """Reads ``{"reason", "category"}``: one label of the task's (``prompts/reasons``).
+
+    Repairs: ``reasoning``, ``fence``, ``surrounding_text`` and ``control_characters`` as `LiveNLIReader` has them,
+    ``label_case``, ``label_spelling`` (underscores or hyphens for blanks, quotes), ``label_type`` (a list of one),
+    ``no_reason``.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._labels = task.labels
+        self._known = {_plain(label): label for label in task.labels}
+
+    @property
+    def shape(self) -> Mapping[str, Any]:
+        """JSON Schema of an answer without any need of repair."""
+        return _object(reason={"type": "string"}, category={"type": "string", "enum": [*self._labels]})
+
+    def check(self, response: Response) -> Rejection | None:
+        """Why an answer holds no judgment, or None where it holds one."""
+        read = _read_answers(response, self._read_object)
+        return read if isinstance(read, Rejection) else None
+
+    def judge(self, response: Response, texts: Mapping[str, str]) -> Judgment | Rejection:
+        """Read one answer; the judgment's explanation is the reason given for the category."""
+        read = _read_answers(response, self._read_object)
+        if isinstance(read, Rejection):
+            return read
+        return Judgment(read.class_multi, read.class_multi, read.explanation, (), tuple(read.repairs))
+
+    def _read_object(self, answer: Any, repairs: list[str]) -> _Read | Rejection:
+        given = answer.get("category") if isinstance(answer, dict) else None
+        if isinstance(given, list) and len(given) == 1:
+            repairs.append("label_type")
+            given = given[0]
+        if not isinstance(given, str):
+            return Rejection("schema", "category: not a text")
+        label = self._known.get(_plain(given))
+        if label is None:
+            return Rejection("unknown_label", f"unknown category {given[:40]!r}")
+        if given != label:
+            repairs.append("label_case" if given.casefold() == label.casefold() else "label_spelling")
+        reason = answer.get("reason")
+        if not isinstance(reason, str):
+            repairs.append("no_reason")
+            reason = ""
+        return _Read(label, reason, None, repairs)
+
+
+def _plain(label: str) -> str:
+    """A label's words, whatever their case and what stands between and around them."""
+    return " ".join(re.findall(r"\w+", label.replace("_", " ").casefold()))
 
 
 def find_spans(marked: str, field: str, text: str) -> list[Span]:
@@ -238,6 +279,23 @@ def _marked_parts(marked: str) -> Iterator[tuple[str, str]]:
 def _object(**properties: Any) -> dict[str, Any]:
     """JSON Schema of an object that has these keys and no others."""
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def _read_answers(response: Response, read_object: Callable[[Any, list[str]], _Read | Rejection]) -> _Read | Rejection:
+    """The one judgment that an answer's JSON objects agree on."""
+    text, repairs = _unwrap(response.text)
+    answers = list(_answers(text, repairs))
+    if not answers:
+        return _why_not(response, text)
+    found = [read_object(answer, [*repairs, *mends]) for answer, mends in answers]
+    valid = [one for one in found if isinstance(one, _Read)]
+    if len({one.class_multi for one in valid}) > 1:
+        return Rejection("schema", f"{len(valid)} answers that disagree")
+    if valid:
+        return valid[0]
+    if response.finish_reason in _TRUNCATED:
+        return Rejection("truncated", "the answer ends at the token limit")
+    return found[0]
 
 
 def _unwrap(text: str) -> tuple[str, list[str]]:
@@ -308,4 +366,7 @@ def _why_not(response: Response, text: str) -> Rejection:
     return Rejection("not_json", "no JSON object in the answer")
 
 
-_READERS: Mapping[str, tuple[int, Callable[[Task], Reader]]] = {"livenli": (2, LiveNLIReader)}
+_READERS: Mapping[str, tuple[int, Callable[[Task], Reader]]] = {
+    "livenli": (2, LiveNLIReader),
+    "reasons": (1, ReasonsReader),
+}

@@ -7,6 +7,18 @@ from collections.abc import Iterable
 LABELS = ("true", "either", "false")
 """LiveNLI's labels in the order used everywhere: (entailment, neutral, contradiction)."""
 
+REASONS = (
+    "Coreference",
+    "Semantic",
+    "Syntactic",
+    "Pragmatic",
+    "Absence of Mention",
+    "Logic Conflict",
+    "Factual Knowledge",
+    "Inferential Knowledge",
+)
+"""The kinds of reasoning of LiTEx (Hong et al. 2025), by the names of its data: labels of the task ``reasons``."""
+
 ERROR = "error"
 """Stands where a trial has no valid answer: missing data, never a label."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from partynli.cli.options import find_run, runs_option
+from partynli.cli.options import find_study, runs_option
 from partynli.cli.output import console, safe, shown
 from partynli.cli.reading import answers_of
 from partynli.errors import InputError
@@ -42,7 +42,7 @@ def command(run_name: str | None, out: Path | None, opens: bool, runs_path: Path
       partynli explore pilot --no-open
       partynli explore pilot --out space/index.html --no-open
     """
-    path = find_run(run_name, runs_path)
+    path = find_study(run_name, runs_path)
     reading = answers_of(path)
     with Run.open(path) as run:
         data = explorer_data(run, task_of(run.manifest), reading.answers, reading.dataset, reading.notes)

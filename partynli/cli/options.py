@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from partynli.errors import InputError, RunError, unknown_name
-from partynli.store import list_runs, runs_dir
+from partynli.prompts import task_of
+from partynli.store import Run, list_runs, runs_dir
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
@@ -70,3 +71,18 @@ def find_run(name: str | None, runs_path: Path | None) -> Path:
         if run.name == name:
             return run
     raise RunError(unknown_name("run", name, (run.name for run in runs), str(folder)))
+
+
+def find_study(name: str | None, runs_path: Path | None) -> Path:
+    """Folder of an existing run by its name; where none is named, the newest one but for those of a judge's codes."""
+    if name is None:
+        for path in reversed(list_runs(runs_dir(runs_path))):
+            if not holds_codes(path):
+                return path
+    return find_run(name, runs_path)
+
+
+def holds_codes(path: Path) -> bool:
+    """Whether a run holds the codes that a judge gave to another run's explanations."""
+    with Run.open(path) as run:
+        return task_of(run.manifest).reader == "reasons"

@@ -13,10 +13,20 @@ import click
 
 from partynli.aggregate import Answers, people_of
 from partynli.analysis.curve import CURVE_WARNING, Costs, Point, learning_curve
-from partynli.analysis.groups import largest_mix, members_of, mixes_of, trials_of
-from partynli.analysis.lookup import Figure, Figures
-from partynli.analysis.randommix import QUANTILES, WARNING, Pool, RandomMix, Summary, check_size, randommix
-from partynli.cli.options import find_run, runs_option
+from partynli.analysis.groups import largest_mix, members_of, trials_of
+from partynli.analysis.lookup import Figure
+from partynli.analysis.randommix import (
+    QUANTILES,
+    WARNING,
+    Pool,
+    RandomMix,
+    Summary,
+    Whole,
+    check_size,
+    randommix,
+    whole_mixes,
+)
+from partynli.cli.options import find_study, runs_option
 from partynli.cli.output import console, money, safe, shown
 from partynli.cli.reading import Reading, answers_of, pick_scope, shortened
 from partynli.cli.wide import print_rows
@@ -31,13 +41,6 @@ _LEGEND = (
 )
 
 
-class _Whole(NamedTuple):
-    """A whole mix: how many are in it, and its figures."""
-
-    n: int
-    figures: Figures
-
-
 class _Findings(NamedTuple):
     run: str
     scope: str
@@ -45,7 +48,7 @@ class _Findings(NamedTuple):
     answers: Answers
     members: tuple[int, ...]
     mix: RandomMix
-    wholes: Mapping[str, _Whole]
+    wholes: Mapping[str, Whole]
     """Whole mixes by name."""
     curve: tuple[Point, ...]
     draws: int
@@ -87,7 +90,7 @@ def command(
       partynli randommix pilot --draws 1000 --size 10 --curve
       partynli randommix pilot --group hi --size 5 --scope all122 --out figures
     """
-    path = find_run(run_name, runs_path)
+    path = find_study(run_name, runs_path)
     reading = answers_of(path)
     scope_name, uids = pick_scope(reading, scope)
     answers = reading.answers.on(uids)
@@ -103,7 +106,7 @@ def command(
         answers=answers,
         members=members,
         mix=randommix(pool, size=size, draws=draws, seed=seed),
-        wholes=_whole_mixes(answers, (group_name, members), human),
+        wholes=whole_mixes(answers, (group_name, members), human),
         curve=learning_curve(pool, costs, draws=draws, seed=seed) if with_curve or out else (),
         draws=draws,
         people=tuple(human),
@@ -117,18 +120,6 @@ def command(
     for file in written:
         console.print(f"wrote {safe(shown(file))}")
     return 0
-
-
-def _whole_mixes(answers: Answers, pool: tuple[str, tuple[int, ...]], human: Mapping[str, Any]) -> dict[str, _Whole]:
-    """The pool and every mix of the run, each set of participants once."""
-    wholes: dict[str, _Whole] = {}
-    seen: set[frozenset[int]] = set()
-    for name, members in [pool, *((group.name, group.members) for group in mixes_of(answers))]:
-        if frozenset(members) not in seen:
-            seen.add(frozenset(members))
-            mix = Pool.of(answers, members, human)
-            wholes[name] = _Whole(len(mix.names), mix.whole())
-    return wholes
 
 
 def _notes(
@@ -152,7 +143,8 @@ def _notes(
 
 def _write(found: _Findings, out: Path) -> list[Path]:
     try:
-        plots: Any = import_module("partynli.report.plots")  # only here: it needs the extra `plots`
+        plots: Any = import_module("partynli.report.plots.randommix")  # only here: it needs the extra `plots`
+        style: Any = import_module("partynli.report.plots.style")
     except ImportError:
         raise InputError("--out draws plots, which need matplotlib: pip install 'partynli[plots]'") from None
     try:
@@ -166,8 +158,8 @@ def _write(found: _Findings, out: Path) -> list[Path]:
     marked = {f"whole mix {name} ({whole.n} participants)": whole.figures for name, whole in found.wholes.items()}
     curve_head = f"Draws of 1 to {len(mix.pool)} participants of {found.group} · {where}"
     return [
-        *plots.save(plots.plot_draws(mix, marked, found.people, head), out / "randommix"),
-        *plots.save(plots.plot_curve(found.curve, found.people, curve_head), out / "randommix-curve"),
+        *style.save(plots.plot_draws(mix, marked, found.people, head), out / "randommix"),
+        *style.save(plots.plot_curve(found.curve, found.people, curve_head), out / "randommix-curve"),
         write_draws(mix, out / f"randommix-draws.{'parquet' if find_spec('pyarrow') else 'csv'}"),
     ]
 

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from partynli.cli.batching import print_open_batches
 from partynli.cli.output import console, money, safe
-from partynli.cli.output import table as new_table
 from partynli.cli.progress import Progress
+from partynli.cli.wide import print_rows
 from partynli.derive import derive_judgments, settle_drift
 from partynli.errors import RunError
 from partynli.labels import ERROR
@@ -147,7 +147,7 @@ def _print_failures(plan: Plan, run: Run) -> None:
 
 def _print_shares(plan: Plan, run: Run, tallies: Mapping[str, Tally]) -> None:
     labels = plan.task.labels
-    shown = new_table("participant", "valid", "of", "asked again", "no judgment", *labels, "cost")
+    rows = []
     counts = run.label_counts()
     for one in plan.participants:
         tally = tallies.get(one.id, Tally())
@@ -156,5 +156,5 @@ def _print_shares(plan: Plan, run: Run, tallies: Mapping[str, Tally]) -> None:
         shares = [f"{of_label.get(label, 0) / valid:.2f}" if valid else "" for label in labels]
         cost = money(tally.cost) if not tally.unpriced else f"≥ {money(tally.cost)}"
         begun, again, invalid = f"{tally.begun:,}", f"{tally.reasked:,}", f"{tally.invalid:,}"
-        shown.add_row(safe(one.name), f"{tally.valid:,}", begun, again, invalid, *shares, cost)
-    console.print(shown)
+        rows.append((one.name, f"{tally.valid:,}", begun, again, invalid, *shares, cost))
+    print_rows(("participant", "valid", "of", "asked again", "no judgment", *labels, "cost"), rows)

@@ -122,11 +122,11 @@ def command(
     caps = {} if batch else caps_of(registry)
     priced = on_batch_terms(plan) if batch else plan
     if dry_run:
-        _print_estimate(priced, caps, lacking)
+        print_estimate(priced, caps, lacking)
         return 0
     _warn_of_retired(registry, plan, skip)
-    _check_prices(plan, skip, max_cost)
-    _ask_first(priced, caps, skip, asked=not yes and max_cost is None)
+    check_prices(plan, skip, max_cost)
+    ask_first(priced, caps, skip, asked=not yes and max_cost is None)
     path = new_run(run_name or _free_name(plan, runs_path), runs_path)
     manifest = make_manifest(path.name, plan, registry_hash, shown(found), caps_of(registry))
     if batch:
@@ -236,7 +236,8 @@ def retirement(retired: Retired) -> str:
     return f"{verb} {retired.since}" + (f", successor {retired.successor}" if retired.successor else "")
 
 
-def _check_prices(plan: Plan, skip: Mapping[str, str], max_cost: float | None) -> None:
+def check_prices(plan: Plan, skip: Mapping[str, str], max_cost: float | None) -> None:
+    """Refuse a budget for participants whose price is unknown."""
     if max_cost is None:
         return
     if unpriced := [one.name for one in plan.participants if one.price is None and one.name not in skip]:
@@ -245,7 +246,8 @@ def _check_prices(plan: Plan, skip: Mapping[str, str], max_cost: float | None) -
         )
 
 
-def _ask_first(plan: Plan, caps: Mapping[str, ProviderCaps], skip: Mapping[str, str], *, asked: bool) -> None:
+def ask_first(plan: Plan, caps: Mapping[str, ProviderCaps], skip: Mapping[str, str], *, asked: bool) -> None:
+    """Let a person at a terminal confirm a plan that costs money."""
     if not (asked and sys.stdin.isatty() and console.is_terminal):
         return
     most = sum(one.cost or 0.0 for one in estimate(plan, caps) if one.participant.name not in skip)
@@ -253,7 +255,8 @@ def _ask_first(plan: Plan, caps: Mapping[str, ProviderCaps], skip: Mapping[str, 
         click.confirm(f"{len(plan):,} trials, at most about {money(most)}. Go on?", abort=True)
 
 
-def _print_estimate(plan: Plan, caps: Mapping[str, ProviderCaps], lacking: Mapping[str, str]) -> None:
+def print_estimate(plan: Plan, caps: Mapping[str, ProviderCaps], lacking: Mapping[str, str]) -> None:
+    """Show what a plan would take."""
     estimates = estimate(plan, caps)
     shown_ = new_table("participant", "calls", "tokens in", "tokens out ≤", "cost ≤", "time ≥", "missing")
     shown_.columns[6].justify = "left"

@@ -18,6 +18,7 @@ from partynli.metrics.agreement import (
 )
 from partynli.metrics.alt_test import EPSILONS, MIN_ITEMS, AltTest, alt_test
 from partynli.metrics.ceiling import draw_two_groups, draw_without_replacement, size_matched_ceiling
+from partynli.metrics.classification import cohen_kappa, confusion_table, f1_by_label
 from partynli.metrics.comparison import COMPARISONS, compare
 from partynli.metrics.consistency import consistency, distinct_labels, share_consistent
 from partynli.metrics.conventions import CONVENTIONS, Convention, convention
@@ -88,7 +89,9 @@ __all__ = [
     "bootstrap_mean",
     "bootstrap_participants_items",
     "brier_score",
+    "cohen_kappa",
     "compare",
+    "confusion_table",
     "consistency",
     "convention",
     "cross_validated_recalibration",
@@ -105,6 +108,7 @@ __all__ = [
     "ent_ce",
     "entropy",
     "entropy_correlation",
+    "f1_by_label",
     "item_differences",
     "item_mean",
     "item_sd",

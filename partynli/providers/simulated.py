@@ -4,6 +4,9 @@ They show what partynli does and test it at full speed; what they say is made up
 An item has a latent label distribution, drawn from a hash of its texts: some items are clear, some divide people. A
 persona's `lean` and `decisiveness` bend it, a hash of persona and item picks the persona's own opinion from it, and in
 the share `noise` of its trials the persona picks anew.
+
+Asked which kind of reasoning an explanation shows (the task ``reasons``), a persona names one of the kinds by a hash of
+itself and the text, and so agrees with nobody beyond chance.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from random import Random
 
 from partynli.errors import ProviderError, unknown_name
 from partynli.hashing import canonical_json
-from partynli.labels import LABELS
-from partynli.providers.wording import TONES, Text, answer, quote, spoil
+from partynli.labels import LABELS, REASONS
+from partynli.providers.wording import TONES, Text, answer, coded, quote, spoil
 from partynli.records import Participant, Prompt, Request, Response, Usage
 
 SERVED_MODEL = "partynli-simulated"
@@ -35,6 +38,8 @@ NUMBERS: Mapping[str, tuple[float, float, float]] = {
 }
 _DECODING = ("temperature", "top_p", "latency_s", "malformed")
 _KEYS = {"premise": "context", "hypothesis": "statement"}
+_CODED = frozenset({"label", "explanation"})
+"""An item with texts of these names is an explanation to be coded; a provider is told no task."""
 _KEPT_ITEMS = 256
 _THREE_LABELS = 0.08
 
@@ -123,11 +128,13 @@ class SimulatedProvider:
             if persona.latency_s > timeout:
                 raise ProviderError(f"no answer within {timeout:g} s", "retryable", billable=True)
         scene = self._scene(request.prompt)
+        seed = request.seed
+        rng = Random() if seed is None else Random(_digest(persona.name, scene.name, b"%d" % seed))
+        if request.prompt.texts.keys() >= _CODED:
+            return _code(rng, persona, scene)
         opinion = scene.opinions.get(persona.name)
         if opinion is None:
             opinion = scene.opinions[persona.name] = _form_opinion(persona, scene)
-        seed = request.seed
-        rng = Random() if seed is None else Random(_digest(persona.name, scene.name, b"%d" % seed))
         return _answer(rng, persona, scene, opinion)
 
     def _persona(self, participant: Participant) -> _Persona:
@@ -254,7 +261,16 @@ def _answer(rng: Random, persona: _Persona, scene: _Scene, opinion: _Opinion) ->
     if rng.random() < persona.noise:
         weights = opinion.weights if persona.top_p >= 1 else _nucleus(opinion.weights, persona.top_p)
         chosen = _choose(rng, weights, persona.multi)
-    text, finish = answer(rng, sorted(chosen), persona.tone, persona.wordiness, scene.texts), "stop"
+    return _say(rng, persona, scene, answer(rng, sorted(chosen), persona.tone, persona.wordiness, scene.texts))
+
+
+def _code(rng: Random, persona: _Persona, scene: _Scene) -> Response:
+    own = Random(_digest(persona.name, scene.name)).choice(REASONS)
+    return _say(rng, persona, scene, coded(rng.choice(REASONS) if rng.random() < persona.noise else own))
+
+
+def _say(rng: Random, persona: _Persona, scene: _Scene, text: str) -> Response:
+    finish = "stop"
     if rng.random() < persona.malformed:
         text, finish = spoil(rng, text)
     return _respond(rng, text, finish, scene.tokens_in)

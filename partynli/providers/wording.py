@@ -179,6 +179,11 @@ def answer(rng: Random, chosen: Sequence[str], tone: str, words: float, texts: S
     )
 
 
+def coded(category: str) -> str:
+    """The answer of a persona that was asked which kind of reasoning an explanation shows."""
+    return json.dumps({"reason": "A made-up choice of a simulated participant.", "category": category})
+
+
 def spoil(rng: Random, text: str) -> tuple[str, str]:
     """Break an answer as models do (a fence, prose around it, a cut, a refusal); returns it with its finish reason."""
     kind = rng.randrange(4)
