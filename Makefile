@@ -9,11 +9,11 @@ demo: install ## A first run, without a key: simulated participants answer 24 it
 	$(BIN)/partynli sample --mix demo --trials 5 --run demo
 	$(BIN)/partynli status demo
 
-test: $(VENV)/.test ## The core tests, without network
-	$(BIN)/python -m pytest
+test: $(VENV)/.test ## The core tests, without network, on every core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev lint types ## Everything that CI checks, the slow tests included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev

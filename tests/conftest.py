@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +101,71 @@ def go() -> Callable[[Coroutine[Any, Any, Any]], Any]:
         return asyncio.run(bounded())
 
     return run
+
+
+@dataclass
+class Embeddings:
+    """What a server of embeddings on loopback does, and what it was asked; its vectors count letters."""
+
+    url: str = ""
+    key: str | None = None
+    """A key that every call must bring."""
+    failures: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
+    """Answers (status, headers, body) given first, one a call."""
+    body: str | None = None
+    """An answer given instead of vectors."""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for call in self.calls for text in call["input"]]
+
+
+def letters(text: str) -> list[float]:
+    return [float(text.count(letter)) for letter in "aeiou"] + [1.0]
+
+
+@pytest.fixture
+def embeddings() -> Iterator[Embeddings]:
+    state, lock = Embeddings(), threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                failure = state.failures.pop(0) if state.failures else None
+                if failure is None:
+                    state.calls.append(asked)
+            if self.path != "/v1/embeddings":
+                self._say(404, {}, f"no {self.path}")
+            elif state.key and self.headers["Authorization"] != f"Bearer {state.key}":
+                self._say(401, {}, f"wrong key {self.headers['Authorization']}")
+            elif failure is not None:
+                self._say(*failure)
+            elif state.body is not None:
+                self._say(200, {}, state.body)
+            else:
+                rows = [{"index": k, "embedding": letters(text)} for k, text in enumerate(asked["input"])]
+                self._say(200, {}, json.dumps({"object": "list", "data": rows[::-1]}))  # out of order, as it may be
+
+        def _say(self, status: int, headers: dict[str, str], body: str) -> None:
+            content = body.encode()
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    state.url = f"http://127.0.0.1:{server.server_port}/v1"
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()

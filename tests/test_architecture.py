@@ -11,7 +11,7 @@ ROOT = Path(partynli.__file__).parent
 LAYERS = [
     {"errors", "labels", "hashing"},
     {"records", "yamlfile", "datafiles", "prices"},
-    {"items", "registry", "prompts", "judgments", "store", "providers", "metrics"},
+    {"items", "registry", "prompts", "judgments", "store", "providers", "embed", "metrics"},
     {"sampling", "derive", "aggregate"},
     {"analysis", "studies", "finetune"},
     {"report", "publish"},
@@ -22,6 +22,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 NEVER = {
     "metrics": {"store", "registry", "providers", "items"},
     "providers": {"items", "metrics", "judgments"},
+    "embed": {"items", "metrics", "judgments"},
     "analysis": {"sampling", "providers"},
 }
 

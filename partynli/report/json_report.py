@@ -6,25 +6,27 @@ Keys may be added within schema 1, and none is renamed or taken away.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from partynli.analysis.explanations import ExplanationReport
 from partynli.analysis.figures import Figure
 from partynli.analysis.honesty import Honesty
 from partynli.analysis.overview import Overview
 from partynli.analysis.scope import Row, Scope
+from partynli.report.explanations import explanations_object
 
 SCHEMA = 1
 
 
-def to_json(overview: Overview) -> str:
+def to_json(overview: Overview, explanations: Sequence[ExplanationReport] = ()) -> str:
     """The report as JSON text, without NaN."""
-    return json.dumps(as_object(overview), indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(as_object(overview, explanations), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def as_object(overview: Overview) -> dict[str, Any]:
-    """The report as lists, dicts, numbers and None."""
+def as_object(overview: Overview, explanations: Sequence[ExplanationReport] = ()) -> dict[str, Any]:
+    """The report as lists, dicts, numbers and None; the key `explanations`, by scope, where there are any."""
     convention = overview.choices.convention
     report = {
         "schema": SCHEMA,
@@ -37,6 +39,8 @@ def as_object(overview: Overview) -> dict[str, Any]:
         "scopes": {scope.name: _scope(scope, overview) for scope in overview.scopes},
         "clones": [asdict(one) for one in overview.clones],
     }
+    if explanations:
+        report["explanations"] = {one.scope: explanations_object(one) for one in explanations}
     cleaned: dict[str, Any] = _without_nan(report)
     return cleaned
 

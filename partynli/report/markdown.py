@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from partynli.analysis.explanations import ExplanationReport
 from partynli.analysis.overview import Overview
 from partynli.analysis.scope import Scope
 from partynli.analysis.tables import twin_of_everybody
+from partynli.report.explanations import explanation_sheets, heading
 from partynli.report.sheets import Sheet, sheet_2, sheet_5, sheet_against, sheet_alt_test, sheet_honesty, sheet_own
 
 SYNTHETIC = "SYNTHETIC: answers come from simulated participants and say nothing about any model."
@@ -25,7 +27,7 @@ def escape(text: str) -> str:
     return _MARKUP.sub(r"\\\1", line)
 
 
-def to_markdown(overview: Overview) -> str:
+def to_markdown(overview: Overview, explanations: Sequence[ExplanationReport] = ()) -> str:
     """The whole report as Markdown."""
     choices = overview.choices
     parts = [f"# Report of run {escape(overview.run)}"]
@@ -38,6 +40,8 @@ def to_markdown(overview: Overview) -> str:
     parts += _list(overview.notes)
     for scope in overview.scopes:
         parts += _scope(scope, overview)
+    for one in explanations:
+        parts += _explanations(one, overview)
     parts += _clones(overview)
     return "\n\n".join(parts) + "\n"
 
@@ -61,6 +65,14 @@ def _scope(scope: Scope, overview: Overview) -> Iterable[str]:
         yield _table(sheet_honesty(checks, _DIGITS))
     if tests := overview.alt_tests.get(scope.name):
         yield _table(sheet_alt_test(tests, _DIGITS))
+
+
+def _explanations(report: ExplanationReport, overview: Overview) -> Iterable[str]:
+    synthetic = " (SYNTHETIC)" if overview.synthetic else ""
+    yield f"## {escape(heading(report))}{synthetic}"
+    yield from _list(report.notes)
+    for sheet in explanation_sheets(report, _DIGITS):
+        yield _table(sheet)
 
 
 def _clones(overview: Overview) -> Iterable[str]:
