@@ -68,7 +68,9 @@ class Costs:
         return cls(np.array(calls, dtype=np.float64), np.array(dollars, dtype=np.float64), unknown)
 
 
-def learning_curve(pool: Pool, costs: Costs, *, draws: int = 1000, seed: int = 0) -> tuple[Point, ...]:
+def learning_curve(
+    pool: Pool, costs: Costs, *, draws: int = 1000, seed: int = 0, sizes: Sequence[int] | None = None
+) -> tuple[Point, ...]:
     """Every figure for draws of 1 participant, of 2, and so on to the whole pool.
 
     Where a size has no more subsets than `draws`, each is taken once. How to read it: `CURVE_WARNING`.
@@ -83,8 +85,10 @@ def learning_curve(pool: Pool, costs: Costs, *, draws: int = 1000, seed: int = 0
         Draws of each size, at most.
     seed
         The same seed gives the same curve.
+    sizes
+        Only draws of these sizes.
     """
-    return tuple(_point(pool, costs, size, draws, seed) for size in range(1, len(pool.names) + 1))
+    return tuple(_point(pool, costs, size, draws, seed) for size in sizes or range(1, len(pool.names) + 1))
 
 
 def _point(pool: Pool, costs: Costs, size: int, draws: int, seed: int) -> Point:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from partynli.aggregate import NOT_ASKED, Answers
+from partynli.analysis.groups import mixes_of
 from partynli.analysis.lookup import CELLS, Figure, Figures, FloatArray, IntArray, People, Votes, evaluate, joined
 from partynli.errors import InputError
 from partynli.metrics import Interval, percentile_interval
@@ -205,6 +207,25 @@ def check_size(pool: Pool, size: int) -> None:
     if not 1 <= size <= len(pool.names):
         there = f"{len(pool.names)} participant{'s' if len(pool.names) > 1 else ''}"
         raise InputError(f"--size {size} is more than the pool has: {there} that were asked; choose a smaller --size")
+
+
+class Whole(NamedTuple):
+    """A whole mix: how many are in it, and its figures, (1,) each."""
+
+    n: int
+    figures: Figures
+
+
+def whole_mixes(answers: Answers, pool: tuple[str, Sequence[int]], people: Mapping[str, IntArray]) -> dict[str, Whole]:
+    """Name and members of a pool, and every mix of the run, with their figures; each set of participants once."""
+    wholes: dict[str, Whole] = {}
+    seen: set[frozenset[int]] = set()
+    for name, members in [pool, *((group.name, group.members) for group in mixes_of(answers))]:
+        if frozenset(members) not in seen:
+            seen.add(frozenset(members))
+            mix = Pool.of(answers, members, people)
+            wholes[name] = Whole(len(mix.names), mix.whole())
+    return wholes
 
 
 def draw_members(pool: int, size: int, draws: int, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -8,18 +8,23 @@ from pathlib import Path
 import click
 
 from partynli.aggregate import Answers, people_of
+from partynli.analysis.explanations import ExplanationReport
+from partynli.analysis.explanations.texts import By
 from partynli.analysis.groups import groups_of
 from partynli.analysis.overview import Overview, distinct_groups, overview_of
 from partynli.analysis.scope import Choices, Scope, scopes_of
 from partynli.analysis.surprises import surprises_of
 from partynli.analysis.tables import main_source, twin_of_everybody
-from partynli.cli.options import find_run, registry_option, runs_option
+from partynli.cli.explaining import check_options, explanation_options, explanation_reports, widest
+from partynli.cli.figures import Material, plot_all
+from partynli.cli.options import find_study, registry_option, runs_option
 from partynli.cli.output import console, safe, shown
 from partynli.cli.reading import Reading, answers_of, shortened
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError, unknown_name
 from partynli.metrics import CONVENTIONS, convention
 from partynli.registry import load_registry
+from partynli.report.explanations import explanation_sheets, heading
 from partynli.report.items_csv import items_csv
 from partynli.report.json_report import to_json
 from partynli.report.markdown import SYNTHETIC, clone_lines, to_markdown
@@ -38,7 +43,7 @@ _WIDE = 130
     "out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where report.md goes; by default the run's folder.",
+    help="Where report.md goes, and all figures with it; by default report.md alone, into the run's folder.",
 )
 @click.option("--scope", "wanted", multiple=True, metavar="NAME", help="Only these items: common50, all122 or all.")
 @click.option(
@@ -59,6 +64,7 @@ _WIDE = 130
     "--draws", type=click.IntRange(min=100), default=1000, show_default=True, metavar="N", help="Bootstrap draws."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of all draws.")
+@explanation_options
 @registry_option
 @runs_option
 def command(
@@ -70,6 +76,9 @@ def command(
     items_out: Path | None,
     draws: int,
     seed: int,
+    explanations: bool,
+    embedders: tuple[str, ...],
+    by: By | None,
     registry_path: Path | None,
     runs_path: Path | None,
 ) -> int:
@@ -86,9 +95,11 @@ def command(
       partynli report first --json > first.json
       partynli report first --items-out missed.csv
       partynli report first --convention chen2024
+      partynli report first --explanations --embedder tfidf --embedder style
     """
+    check_options(explanations, embedders, by)
     choices = Choices(convention(convention_name), draws, seed)
-    path = find_run(run_name, runs_path)
+    path = find_study(run_name, runs_path)
     reading = answers_of(path)
     answers = reading.answers
     scopes = scopes_of(answers, reading.dataset)
@@ -99,26 +110,40 @@ def command(
         raise InputError(f"--items-out needs people's answers to the run's items: {why}")
     registry, _, _ = load_registry(registry_path)
     mixes = {name: [one.name for one in registry.mix(name)] for name in registry.mixes}
+    chosen = {name: uids for name, uids in scopes.items() if not wanted or name in wanted}
     overview = overview_of(
         path.name,
         answers,
         reading.dataset,
-        {name: uids for name, uids in scopes.items() if not wanted or name in wanted},
+        chosen,
         choices,
         mixes=mixes,
         explanations=_explanations(path, answers),
         notes=reading.notes,
     )
+    said = (
+        explanation_reports(path, reading, chosen if wanted else widest(chosen), mixes, choices, embedders, by)
+        if explanations
+        else []
+    )
     if as_json:
-        text = to_json(overview)
+        text = to_json(overview, said)
         click.echo(text)
         if out is not None:
             _write(out / "report.json", text + "\n")
-            _write(out / "report.md", to_markdown(overview))
+            _write(out / "report.md", to_markdown(overview, said))
     else:
         _print(overview)
-        written = _write((out or path) / "report.md", to_markdown(overview))
+        for one in said:
+            _print_explanations(one, overview)
+        written = _write((out or path) / "report.md", to_markdown(overview, said))
         console.print(f"all tables: {safe(shown(written))}")
+    if out is not None:
+        plot_all(
+            Material(path, reading, choices.convention, wanted, None, None, embedders, seed),
+            out / "plots",
+            quiet=as_json,
+        )
     if items_out is not None:
         _write_items(items_out, path, reading, mixes, overview, quiet=as_json)
     return 0
@@ -197,6 +222,16 @@ def _print_scope(scope: Scope, overview: Overview) -> None:
         passed = [one.group for one in tests.rows if one.winning_rate >= 0.5]
         verdict = shortened(passed) if passed else "nobody"
         console.print(f"alternative annotator test: {safe(tests.why)}; may stand in for workers: {safe(verdict)}")
+
+
+def _print_explanations(report: ExplanationReport, overview: Overview) -> None:
+    console.print()
+    mark = ", SYNTHETIC" if overview.synthetic else ""
+    console.rule(f"{safe(heading(report))}{mark}", align="left")
+    for note in report.notes:
+        console.print(f"note: {safe(note)}", style="dim")
+    for sheet in explanation_sheets(report, 3 if console.width >= _WIDE else 2):
+        _print_sheet(sheet)
 
 
 def _print_sheet(sheet: Sheet) -> None:

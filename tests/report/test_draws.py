@@ -14,7 +14,8 @@ from partynli.analysis.randommix import Pool, randommix
 from partynli.errors import InputError
 from partynli.labels import LABELS
 from partynli.report.draws import write_draws
-from partynli.report.plots import plot_curve, plot_draws, save
+from partynli.report.plots.randommix import plot_curve, plot_draws
+from partynli.report.plots.style import save
 
 
 @pytest.fixture

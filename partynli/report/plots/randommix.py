@@ -1,55 +1,70 @@
-"""Plots of findings, as PNG and as SVG whose text stays text. Needs the extra `plots`.
-
-Colours are those of Okabe and Ito, told apart by people of every colour vision; what a colour says, a marker's shape or
-a label says too.
-"""
+"""Figure 8, draws of participants, and the learning curve."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from textwrap import fill, shorten
+from textwrap import fill
 from typing import Any, Literal
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from partynli.analysis.curve import CURVE_WARNING, Point
+from partynli.analysis.curve import CURVE_WARNING, Costs, Point, learning_curve
 from partynli.analysis.lookup import AGAINST, OWN, Figure, Figures, FloatArray
-from partynli.analysis.randommix import WARNING, RandomMix
+from partynli.analysis.randommix import WARNING, Pool, RandomMix, randommix, whole_mixes
 from partynli.errors import InputError
+from partynli.report.plots.style import DASHES, MARKS, MUTED, PAGE, SOURCES, legend, look, plain, ruled, title
+from partynli.report.plots.subject import Subject
 
 NAMES = {
     "entropy": "Entropy H (nats)",
     "alpha": "Krippendorff's α",
     "js_distance": "JS distance",
-    "kl_pq": "KL(human‖model), ε = 1e-10",
-    "kl_qp": "KL(model‖human), ε = 1e-10",
-    "agreement": "Agreement of modal labels",
-    "kendall_tau": "Kendall's τ of entropies",
+    "kl_pq": "KL(human‖model)",
+    "kl_qp": "KL(model‖human)",
+    "agreement": "Agreement of modes",
+    "kendall_tau": "Kendall's τ of H",
 }
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_OWN = "#555555"
-_MARKS = ("D", "^", "v", "s", "o", "P", "X", "*")
-_DASHES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "partynli",
-    "text.parse_math": False,
-}
+_MOST = 10
+"""Participants in a draw, as in the paper."""
+_SIZES, _CURVE_DRAWS = 12, 200
+"""Points of the learning curve, and draws at each of them, at most."""
 
 
-def plot_draws(mix: RandomMix, wholes: Mapping[str, Figures], people: Sequence[str], title: str) -> Canvas:
+def draws_figure(subject: Subject) -> Canvas:
+    """Figure 8 of a run: 1,000 draws of half the mix, and of 10 at most."""
+    pool = _pool(subject)
+    mix = randommix(pool, size=min(_MOST, len(pool.names) // 2), seed=subject.seed)
+    wholes = whole_mixes(subject.answers, (subject.group.name, subject.group.members), subject.people)
+    marked = {f"whole mix {name} ({n} participants)": figures for name, (n, figures) in wholes.items()}
+    head = f"1,000 draws of {mix.size} from the {len(pool.names)} participants of {subject.group.name}"
+    return plot_draws(mix, marked, tuple(subject.people), subject.title(head))
+
+
+def curve_figure(subject: Subject) -> Canvas:
+    """The learning curve of a run's mix."""
+    pool = _pool(subject)
+    n = len(pool.names)
+    sizes = np.unique(np.linspace(1, n, min(n, _SIZES)).round().astype(int)).tolist()
+    costs = Costs.of(pool, subject.answers, subject.tallies)
+    curve = learning_curve(pool, costs, draws=_CURVE_DRAWS, seed=subject.seed, sizes=sizes)
+    head = f"Draws of 1 to {n} participants of {subject.group.name}"
+    return plot_curve(curve, tuple(subject.people), subject.title(head))
+
+
+def _pool(subject: Subject) -> Pool:
+    pool = Pool.of(subject.answers, subject.group.members, subject.people)
+    if len(pool.names) < 2:
+        raise InputError(
+            f"it draws from a mix, and {subject.group.name} has fewer than two participants who were asked"
+        )
+    return pool
+
+
+def plot_draws(mix: RandomMix, wholes: Mapping[str, Figures], people: Sequence[str], head: str) -> Canvas:
     """Figure 8 of Kulmizev et al. (2026): each figure's distribution over draws, whole mixes marked.
 
     Parameters
@@ -60,10 +75,10 @@ def plot_draws(mix: RandomMix, wholes: Mapping[str, Figures], people: Sequence[s
         Figures of whole mixes, (1,) each, by the mix's name in the legend.
     people
         Human sources, in the order of the violins.
-    title
-        Stands above the plot, as plain text.
+    head
+        Stands above the plot.
     """
-    with mpl.rc_context(_STYLE):
+    with look():
         canvas, panels = _panels(people)
         for axes, name in panels:
             sources: Sequence[str | None] = (None,) if name in OWN else people
@@ -72,18 +87,16 @@ def plot_draws(mix: RandomMix, wholes: Mapping[str, Figures], people: Sequence[s
                 for number, (label, whole) in enumerate(wholes.items()):
                     aside = 0.0 if len(wholes) < 2 else 0.3 * (number / (len(wholes) - 1) - 0.5)
                     axes.plot(place + aside, whole[name, source][0], **_mark(number), label=label)
-            axes.set_xticks(range(len(sources)), ["draws" if one is None else _plain(one) for one in sources])
+            axes.set_xticks(range(len(sources)), ["draws" if one is None else plain(one, 10) for one in sources])
             axes.set_xlim(-0.6, len(sources) - 0.4)
-            axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-        handles = [
-            Line2D([], [], **_mark(number), label=shorten(_plain(label), 40)) for number, label in enumerate(wholes)
-        ]
+            ruled(axes, "y")
+        handles = [Line2D([], [], **_mark(number), label=plain(label, 40)) for number, label in enumerate(wholes)]
         handles.append(Line2D([], [], color="black", linewidth=1.2, label="median; bars: 25–75 % and 2.5–97.5 %"))
-        _finish(canvas, handles, title, WARNING)
+        _finish(canvas, handles, head, WARNING)
         return canvas
 
 
-def plot_curve(curve: Sequence[Point], people: Sequence[str], title: str) -> Canvas:
+def plot_curve(curve: Sequence[Point], people: Sequence[str], head: str) -> Canvas:
     """The learning curve: each figure's mean and 2.5 to 97.5 % of draws by the number of participants.
 
     Parameters
@@ -92,38 +105,26 @@ def plot_curve(curve: Sequence[Point], people: Sequence[str], title: str) -> Can
         Points of growing size.
     people
         Human sources.
-    title
-        Stands above the plot, as plain text.
+    head
+        Stands above the plot.
     """
     sizes = [point.size for point in curve]
-    with mpl.rc_context(_STYLE):
+    with look():
         canvas, panels = _panels(people)
         for axes, name in panels:
             for source in (None,) if name in OWN else people:
                 _band(axes, curve, (name, source), people)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
             axes.set_xlim(min(sizes) - 0.3, max(sizes) + 0.3)
-            axes.set_xlabel(f"participants ({_price(curve[0])} each)", fontsize=8)
-            axes.grid(color="#dddddd", linewidth=0.6)
+            axes.set_xlabel("participants")
+            ruled(axes, "both")
         handles = [
-            Line2D([], [], color=_colour(one, people), linestyle=_dash(one, people), label=f"against {_plain(one)}")
+            Line2D([], [], color=_colour(one, people), linestyle=_dash(one, people), label=f"against {plain(one, 30)}")
             for one in people
         ]
-        handles.append(Line2D([], [], color=_OWN, label="participants alone; bands: 2.5–97.5 % of draws"))
-        _finish(canvas, handles, title, f"{CURVE_WARNING} {WARNING}")
+        handles.append(Line2D([], [], color=MUTED, label="participants alone; bands: 2.5–97.5 % of draws"))
+        _finish(canvas, handles, f"{head} · {_price(curve[0])} a participant", f"{CURVE_WARNING} {WARNING}")
         return canvas
-
-
-def save(canvas: Canvas, stem: Path) -> tuple[Path, Path]:
-    """Write a plot as PNG and SVG; returns both files. The same plot gives the same bytes."""
-    paths = stem.with_suffix(".png"), stem.with_suffix(".svg")
-    try:
-        with mpl.rc_context(_STYLE):
-            canvas.savefig(paths[0], dpi=200, metadata={"Software": None})
-            canvas.savefig(paths[1], metadata={"Date": None})
-    except OSError as error:
-        raise InputError(f"{stem}.png and .svg cannot be written: {error.strerror or error}") from None
-    return paths
 
 
 def _panels(people: Sequence[str]) -> tuple[Canvas, list[tuple[Axes, str]]]:
@@ -131,7 +132,7 @@ def _panels(people: Sequence[str]) -> tuple[Canvas, list[tuple[Axes, str]]]:
     names = [*OWN, *(AGAINST if people else ())]
     columns = 4 if people else 3  # so that a place is left for the warning
     rows = -(-len(names) // columns)
-    canvas = Canvas(figsize=(3.0 * columns, 2.7 * rows + 0.9), layout="constrained")
+    canvas = Canvas(figsize=(PAGE, 1.75 * rows + 0.75), layout="constrained")
     grid = canvas.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(grid, names, strict=False):
         axes.set_title(NAMES[name], loc="left")
@@ -143,14 +144,14 @@ def _panels(people: Sequence[str]) -> tuple[Canvas, list[tuple[Axes, str]]]:
 def _violin(axes: Axes, values: FloatArray, place: int, colour: str) -> None:
     known = values[~np.isnan(values)]
     if not len(known):
-        axes.text(place, 0.5, "undefined", ha="center", va="center", transform=axes.get_xaxis_transform(), fontsize=8)
+        axes.text(place, 0.5, "undefined", ha="center", va="center", transform=axes.get_xaxis_transform(), fontsize=6)
         return
     if known.max() - known.min() > 1e-9:
         for body in axes.violinplot(known, [place], widths=0.8, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
-            body.set(facecolor=colour, edgecolor=colour, alpha=0.45)
+            body.set(facecolor=colour, edgecolor=colour, alpha=0.4)
     low, first, median, third, high = np.quantile(known, (0.025, 0.25, 0.5, 0.75, 0.975))
-    axes.vlines(place, low, high, color=colour, linewidth=1.0)
-    axes.vlines(place, first, third, color=colour, linewidth=4.0)
+    axes.vlines(place, low, high, color=colour, linewidth=0.8)
+    axes.vlines(place, first, third, color=colour, linewidth=3.0)
     axes.hlines(median, place - 0.12, place + 0.12, color="black", linewidth=1.2, zorder=3)
 
 
@@ -167,7 +168,8 @@ def _band(axes: Axes, curve: Sequence[Point], figure: Figure, people: Sequence[s
     )
     colour, source = _colour(figure[1], people), figure[1]
     axes.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.plot(sizes, mean, color=colour, linestyle="-" if source is None else _dash(source, people), marker=".")
+    dash = "-" if source is None else _dash(source, people)
+    axes.plot(sizes, mean, color=colour, linestyle=dash, marker=".", markersize=3)
 
 
 def _price(point: Point) -> str:
@@ -177,33 +179,28 @@ def _price(point: Point) -> str:
     return f"{calls}, ${point.dollars:,.2f}" if point.dollars >= 0.01 else f"{calls}, ${point.dollars:.2g}"
 
 
-def _finish(canvas: Canvas, handles: Iterable[Line2D], title: str, warning: str) -> None:
+def _finish(canvas: Canvas, handles: Iterable[Line2D], head: str, warning: str) -> None:
     spare = canvas.axes[-1]  # the place that is left beside the panels
-    spare.text(0.0, 1.0, fill(warning, 48), transform=spare.transAxes, va="top", fontsize=7.5, color="#444444")
-    width = canvas.get_figwidth()
-    canvas.suptitle(fill(_plain(title), int(12 * width)), x=0.01, ha="left", fontsize=10.5)
-    canvas.legend(handles=list(handles), loc="outside lower left", ncols=int(width / 3), frameon=False)
+    spare.text(0.0, 1.0, fill(warning, 32), transform=spare.transAxes, va="top", fontsize=5.5, color="#444444")
+    title(canvas, head)
+    legend(canvas, list(handles), columns=2)
 
 
 def _colour(source: str | None, people: Sequence[str]) -> str:
-    return _OWN if source is None else _COLOURS[people.index(source) % len(_COLOURS)]
+    return MUTED if source is None else SOURCES[people.index(source) % len(SOURCES)]
 
 
 def _dash(source: str, people: Sequence[str]) -> Literal["-", "--", "-.", ":"]:
-    return _DASHES[people.index(source) % len(_DASHES)]
+    return DASHES[people.index(source) % len(DASHES)]
 
 
 def _mark(number: int) -> dict[str, Any]:
     return {
-        "marker": _MARKS[number % len(_MARKS)],
+        "marker": MARKS[number % len(MARKS)],
         "linestyle": "none",
         "markerfacecolor": "white",
         "markeredgecolor": "black",
-        "markersize": 6,
+        "markersize": 4.5,
+        "markeredgewidth": 0.8,
         "zorder": 4,
     }
-
-
-def _plain(text: str) -> str:
-    """A foreign text without signs that cannot be drawn."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
