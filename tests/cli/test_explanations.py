@@ -130,6 +130,24 @@ def test_a_run_without_explanations(partynli: Partynli, judged_run: Callable[...
     assert "nothing to embed" in done.stderr
 
 
+def test_a_group_that_explained_nothing_is_a_row_of_dashes(partynli: Partynli, tmp_path: Path) -> None:
+    items = [{"uid": f"i{k}", "premise": "A man sings.", "hypothesis": "A person sings."} for k in range(4)]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["sent_id", "participant", "trial", "class_simple", "explanation", "experiment", "num_params"])
+        for item in items:
+            for name, text in (("a", "it is so"), ("b", "that follows"), ("c", ""), ("d", "")):
+                size = ("size_ablation", "8") if text == "" else ("model_mix_hi", "")
+                table.writerow([item["uid"], name, 1, "true", text, *size])
+    assert partynli("import", "t.csv", "--items", "items.jsonl", "--run", "e").returncode == 0
+    report = found(partynli("report", "e", "--explanations", "--json", "--draws", "100"))["explanations"]["all"]
+    rows = {row["name"]: row for row in report["rows"]}
+    assert rows["size:c"]["n_empty"] == rows["size:c"]["n_explanations"] == 4
+    assert rows["size:c"]["lexical"]["word_count"]["value"] is None
+    assert rows["hi"]["lexical"]["word_count"]["value"] == 2.5
+
+
 def test_hostile_names(partynli: Partynli, judged_run: Callable[..., Path]) -> None:
     name = "<script>alert(1)</script>|\x1b[31m\u202e"
     path = judged_run("toy", {name: [["true", "false"]], "b": [["true", "true"]]}, ["i1", "i2"])

@@ -83,7 +83,7 @@ def _population(explanations: Explanations, name: str, kind: Kind, writers: tupl
     said = np.flatnonzero(own & explanations.is_said)
     if kind in ("mix", "experiment"):
         trials = explanations.trial[said]
-        parts = tuple(said[trials == trial] for trial in np.unique(trials))
+        parts = tuple(said[trials == trial] for trial in np.unique(trials)) or (said,)
     else:
         parts = (said,)
     n_texts = int(own.sum())

@@ -178,7 +178,7 @@ def _lexical(
     counts = np.array([len(words) for words in explanations.words], dtype=np.float64)
     together = [one for one in populations if not one.is_single]
     sets = _Sets.of(explanations, together, by_label=False)
-    similar = dict(_jaccard(explanations, sets))
+    similar = dict(_jaccard(explanations, sets, len(together)))
     home, place = home_of(populations), {id(one): number for number, one in enumerate(together)}
     found = []
     for one in populations:
@@ -199,10 +199,11 @@ def _lexical(
     return found
 
 
-def _jaccard(explanations: Explanations, sets: _Sets) -> Iterator[tuple[str, tuple[Floats, list[Floats]]]]:
+def _jaccard(
+    explanations: Explanations, sets: _Sets, n_owners: int
+) -> Iterator[tuple[str, tuple[Floats, list[Floats]]]]:
     """Jaccard similarity of whole texts, and of their first words: by set, and of each text by population."""
     first = [words[:MATCHED_WORDS] if len(words) >= MATCHED_WORDS else () for words in explanations.words]
-    n_owners = int(sets.owner.max(initial=-1)) + 1
     for name, texts in (("jaccard", explanations.words), ("jaccard_matched", first)):
         bags = bags_of(texts)
         group, row, mean = jaccard_by_text(bags, sets.rows)
