@@ -196,7 +196,7 @@ class BatchRunner:
                 )
                 return
             for participant in lane.participants:
-                self._collector.stop(participant, str(error))
+                self._collector.verdicts.stop(participant, str(error))
             return
         self._has_arrived(lane, batch, remote)
         self._tell(Notice(f"{_whose(lane)}: batch {remote} of {batch.n:,} requests is sent"))
@@ -288,7 +288,7 @@ class BatchRunner:
             lane.one_by_one = True
             return
         for participant in lane.participants:
-            self._collector.stop(participant, f"batch {batch.remote}: {state.word}")
+            self._collector.verdicts.stop(participant, f"batch {batch.remote}: {state.word}")
 
     async def _find(self, lane: BatchLane, batch: Batch) -> None:
         """Look for a batch that was planned, and perhaps sent, in a session that did not live to hear of it."""
@@ -321,7 +321,7 @@ class BatchRunner:
             self._run.batches.move(batch.mark, batch.state, note=str(error))
             why = "it cannot be collected"
             for participant in lane.participants:
-                self._collector.stop(participant, str(error))
+                self._collector.verdicts.stop(participant, str(error))
         self._tell(
             Notice(f"{_whose(lane)}: batch {batch.remote or batch.mark} of {batch.n:,} requests: {why}: {error}")
         )

@@ -8,23 +8,20 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from partynli.errors import ProviderError
-from partynli.judgments import reader_for
 from partynli.providers.batch import Result
-from partynli.records import Item, Participant, Prompt, Rejection, Request, Response, Trial
+from partynli.records import Item, Prompt, Request, Response, Trial
 from partynli.sampling.budget import Budget, cost_of, worst_cost
-from partynli.sampling.drift import Drift
-from partynli.sampling.events import Notice, Stopped, Stored
+from partynli.sampling.events import Notice, Stored
 from partynli.sampling.ledger import Ledger
 from partynli.sampling.plan import Plan
 from partynli.sampling.rows import answered_row, failed_row, request_body
 from partynli.sampling.settings import Settings, Summary
-from partynli.store import Attempt, AttemptStatus, Batch, BatchRequest, Outcome, Run
+from partynli.sampling.verdicts import Verdicts
+from partynli.store import Attempt, Batch, BatchRequest, Outcome, Run
 
 _TOGETHER = 200
 _TRIES = 3
 """Batches in which a trial may get no answer before it is left for another session."""
-_HOPELESS = 3
-"""Requests of a participant that are refused, with none answered, after which it is stopped."""
 _PROMPTS = 1024
 
 
@@ -66,12 +63,9 @@ class Collector:
         self._tell = settings.on_event
         self._budget = budget
         self._summary = summary
-        self._reader, _ = reader_for(plan.task)
-        self._drift = Drift(ledger.served, self._tell)
+        self.verdicts = Verdicts(plan.task, ledger.served, settings, summary)
         self._prompts: dict[str, Prompt] = {}
         self._tries: dict[str, int] = {}
-        self._refused: dict[str, int] = {}
-        self._answered: set[str] = set()
         self.given_up: set[str] = set()
         """Keys of trials that are left for another session."""
 
@@ -98,12 +92,6 @@ class Collector:
         self._look_for_missing(batch, tally)
         self._budget.settle(batch.worst, tally.cost)
         return tally.again
-
-    def stop(self, participant: Participant, why: str) -> None:
-        """Ask a participant nothing more."""
-        if participant.name not in self._summary.stopped:
-            self._summary.stopped[participant.name] = why
-            self._tell(Stopped(participant, why))
 
     async def _store(self, batch: Batch, results: list[Result], tally: _Tally) -> None:
         outcomes: dict[int, Result] = {}
@@ -147,13 +135,7 @@ class Collector:
         self, trial: Trial, n: int, sent: Request, before: Outcome, response: Response, tally: _Tally
     ) -> Attempt:
         participant = trial.participant
-        self._answered.add(participant.id)
-        drifted = None if self._settings.allow_drift else self._drift.check(participant, response)
-        if drifted:
-            self.stop(participant, drifted)
-        rejection = self._check(participant, response)
-        reason = rejection.reason if rejection else None
-        status: AttemptStatus = "drift" if drifted else "rejected" if reason else "valid"
+        status, reason = self.verdicts.of_answer(participant, response)
         again = status == "rejected" and before.rejected < self._plan.reasks
         cost = cost_of(participant, response.usage)
         tally.cost += worst_cost(participant, trial.prompt) if cost is None else cost
@@ -163,23 +145,11 @@ class Collector:
         attempt = answered_row(trial, n, sent, body, response, status, reason, 0.0)
         return attempt._replace(latency_s=None)  # of its own it has none: the batch had
 
-    def _check(self, participant: Participant, response: Response) -> Rejection | None:
-        try:
-            return self._reader.check(response)
-        except Exception as error:  # whatever a reader stumbles over, the answer is paid for and must be stored
-            self._tell(Notice(f"the reader failed on an answer of {participant.name}: {type(error).__name__}"))
-            return Rejection("schema", f"the reader failed: {type(error).__name__}")
-
     def _failed(self, trial: Trial, error: ProviderError) -> bool:
         participant = trial.participant
-        if error.kind == "fatal_participant":
-            self.stop(participant, str(error))
-        elif error.kind == "bad_request":
-            self._refused[participant.id] = self._refused.get(participant.id, 0) + 1
-            if self._refused[participant.id] >= _HOPELESS and participant.id not in self._answered:
-                self.stop(participant, str(error))
-        else:
+        if error.kind not in ("fatal_participant", "bad_request"):
             return self._try_again(trial.key, participant.id, str(error))
+        self.verdicts.of_failure(participant, error)
         self._give_up(trial.key, participant.id, error.kind)
         return False
 

@@ -13,13 +13,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 
 from partynli.errors import BudgetReachedError, ProviderError
-from partynli.judgments import reader_for
 from partynli.providers import Provider
-from partynli.records import Participant, Rejection, Request, Response, Trial
+from partynli.records import Request, Response, Trial
 from partynli.sampling.budget import Budget, cost_of, tokens_in, worst_cost
-from partynli.sampling.drift import Drift
 from partynli.sampling.endpoints import Endpoints
-from partynli.sampling.events import Notice, Retrying, Stopped, Stored
+from partynli.sampling.events import Notice, Retrying, Stored
 from partynli.sampling.lane import Caps, Lane
 from partynli.sampling.ledger import Ledger, Pending, RunLedger
 from partynli.sampling.limits import Pacer
@@ -27,13 +25,12 @@ from partynli.sampling.plan import Plan
 from partynli.sampling.retry import may_pass, retrying
 from partynli.sampling.rows import answered_row, failed_row, request_body
 from partynli.sampling.settings import ProviderCaps, Settings, Summary
-from partynli.store import Attempt, AttemptStatus, Outcome, Run
+from partynli.sampling.verdicts import Verdicts
+from partynli.store import Attempt, Outcome, Run
 
 _GC_YOUNG = 50_000
 _RECENT = 4096
 """Prompts remembered as stored; one that is forgotten is offered to the store again, which ignores it."""
-_HOPELESS = 3
-"""Requests refused one after the other, with none answered before, after which a participant is stopped."""
 
 
 class Engine:
@@ -58,21 +55,18 @@ class Engine:
         self._ledger = ledger
         self._settings = settings or Settings()
         self._tell = self._settings.on_event
-        self._reader, _ = reader_for(plan.task)
         asked = [one for one in plan.participants if one.name not in self._settings.skip]
         self._endpoints = Endpoints(asked, environ)
         self._bodies = {one.id: request_body(one) for one in plan.participants}
         self._new_bodies = set(self._bodies.values())
         self._recent_prompts: dict[str, None] = {}
-        self._drift = Drift(ledger.served, self._tell)
-        self._answered: set[str] = set()
-        self._refused: dict[str, int] = {}
         self.budget = Budget(self._settings.max_cost, ledger.spent)
         self._waiting_for_money: list[Lane] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sleepers: set[asyncio.Future[None]] = set()
         self._error: BaseException | None = None
         self.summary = Summary(stopped=dict(self._settings.skip))
+        self._verdicts = Verdicts(plan.task, ledger.served, self._settings, self.summary)
         self._lanes = self._make_lanes()
 
     @property
@@ -208,7 +202,7 @@ class Engine:
             await starting
         except ProviderError as error:
             for participant in lane.participants:
-                self._stop(participant, str(error))
+                self._verdicts.stop(participant, str(error))
             return False
         except asyncio.CancelledError:
             if not self._halted:
@@ -291,7 +285,7 @@ class Engine:
         try:
             response, latency = await self._call(lane, trial, request)
         except ProviderError as error:
-            self._given_up(participant, error)
+            self._verdicts.of_failure(participant, error)
             self.summary.failed += 1
             await self._store(trial, failed_row(trial, n, request, self._bodies[participant.id][0], error))
             self._tell(Stored(participant, "failed", error.kind, None, again=False))
@@ -300,19 +294,13 @@ class Engine:
         cost = cost_of(participant, response.usage)
         try:
             lane.answered(response.headers, latency, response.usage.tokens_out)
-            drifted = None if self._settings.allow_drift else self._drift.check(participant, response)
-            if drifted:
-                self._stop(participant, drifted)
-            rejection = self._check(participant, response)
-            reason = rejection.reason if rejection else None
-            status: AttemptStatus = "drift" if drifted else "rejected" if reason else "valid"
+            status, reason = self._verdicts.of_answer(participant, response)
             body = self._bodies[participant.id][0]
             attempt = answered_row(trial, n, request, body, response, status, reason, latency)
             await self._store(trial, attempt)
         finally:
             self.budget.settle(worst, worst if cost is None else cost)
             self._release(lane)
-        self._answered.add(participant.id)
         again = status == "rejected" and not last
         self._tell(Stored(participant, status, reason, cost, again))
         return again
@@ -397,28 +385,6 @@ class Engine:
         finally:
             timer.cancel()
             self._sleepers.discard(asleep)
-
-    # What came of it
-
-    def _check(self, participant: Participant, response: Response) -> Rejection | None:
-        try:
-            return self._reader.check(response)
-        except Exception as error:  # whatever a reader stumbles over, the answer is paid for and must be stored
-            self._tell(Notice(f"the reader failed on an answer of {participant.name}: {type(error).__name__}"))
-            return Rejection("schema", f"the reader failed: {type(error).__name__}")
-
-    def _given_up(self, participant: Participant, error: ProviderError) -> None:
-        if error.kind == "fatal_participant":
-            self._stop(participant, str(error))
-        elif error.kind == "bad_request":
-            self._refused[participant.id] = self._refused.get(participant.id, 0) + 1
-            if self._refused[participant.id] >= _HOPELESS and participant.id not in self._answered:
-                self._stop(participant, str(error))
-
-    def _stop(self, participant: Participant, why: str) -> None:
-        if participant.name not in self.summary.stopped:
-            self.summary.stopped[participant.name] = why
-            self._tell(Stopped(participant, why))
 
     async def _store(self, trial: Trial, attempt: Attempt) -> None:
         """Store one attempt; returns once it is on disk."""
