@@ -64,6 +64,11 @@ def start(folder: Path, *more: str) -> subprocess.Popen[str]:
     )
 
 
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 @pytest.mark.parametrize("moment", ["starting", "sampling"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_of_a_server(folder: Path, double: Any, moment: str, number: signal.Signals) -> None:
@@ -76,9 +81,7 @@ def test_nothing_is_left_of_a_server(folder: Path, double: Any, moment: str, num
         told = process.stdout.read()
         code = process.wait(30)
     until(lambda: not double.alive())
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # refused only where somebody listens
-        probe.bind(("127.0.0.1", double.log("started")[0]["port"]))
+    until(lambda: is_free(double.log("started")[0]["port"]))
     if number != signal.SIGKILL:
         assert code == 130, told
         assert "partynli resume r" in told
