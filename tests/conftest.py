@@ -26,8 +26,6 @@ from partynli.store import Run
 for name in [name for name in os.environ if name.endswith("_API_KEY")]:
     del os.environ[name]  # no test can reach a paid API, whatever the person who runs it has set
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-# the oracle dcor is compiled where it is first imported: 20 s, and two processes of pytest that do so at once can abort
-os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 
 @pytest.fixture(scope="session")

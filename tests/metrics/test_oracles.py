@@ -6,7 +6,6 @@ from fractions import Fraction
 from itertools import permutations
 from math import comb, log
 
-import dcor
 import krippendorff
 import numpy as np
 import pytest
@@ -102,6 +101,8 @@ def test_kendall_leaves_out_missing_items():
 
 
 def test_distance_correlation_against_dcor():
+    import dcor  # compiled where it is first imported: 20 s, and two processes that do so at once can abort
+
     rng = np.random.default_rng(7)
     for _ in range(150):
         n = rng.integers(5, 40)
