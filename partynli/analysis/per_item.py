@@ -84,6 +84,8 @@ def _over_trials(values: Floats) -> Floats:
 
 
 def _spread(entropy: Floats, votes: Floats | Counts, convention: Convention, seed: int, whose: str) -> Spread:
+    if not len(entropy):  # there is nothing to draw for
+        return Spread(entropy, entropy, entropy)
     draws = draw_dirichlet(votes, rng=generator(seed, "per item", whose), draws=_DRAWS)
     interval = percentile_interval(convention.entropy(draws))
     return Spread(entropy, interval.low, interval.high)

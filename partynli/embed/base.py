@@ -57,7 +57,7 @@ class Embedder(Protocol):
         Returns
         -------
         numpy.ndarray or scipy.sparse.csr_matrix
-            (N, d) in single precision (dense), of any length.
+            (N, d), dense in single or sparse in double precision, of any length.
 
         Raises
         ------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -28,5 +27,5 @@ class TfidfEmbedder:
         >>> TfidfEmbedder().embed(["so it rains", "it snows"]).shape
         (2, 4)
         """
-        vectors = TfidfVectorizer(analyzer=str.split, dtype=np.float32).fit_transform(texts)
+        vectors = TfidfVectorizer(analyzer=str.split).fit_transform(texts)
         return csr_matrix(vectors)

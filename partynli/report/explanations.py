@@ -30,7 +30,8 @@ def heading(report: ExplanationReport) -> str:
         "class_multi": "sets of labels as labels (class_multi)",
         "split": "explanations of several labels split",
     }
-    return f"Explanations, {report.scope}: {report.n_items:,} items, {labels[report.by]}"
+    items = f"{report.n_items:,} item{'s' if report.n_items != 1 else ''}"
+    return f"Explanations, {report.scope}: {items}, {labels[report.by]}"
 
 
 def explanations_object(report: ExplanationReport) -> dict[str, Any]:

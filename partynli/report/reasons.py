@@ -202,7 +202,7 @@ def codes_csv(explanations: Sequence[Explanation], category: Mapping[str, str], 
         Whether simulations take part; stands in every row.
     """
     out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
+    table = csv.writer(out)  # ends lines by CR and LF, so that a lone one of either within a text is quoted
     table.writerow(["item", "source", "by", "trial", "label", "explanation", "category", "synthetic"])
     for one in explanations:
         by, mark = "human" if one.is_human else "model", "SYNTHETIC" if synthetic else "no"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from partynli.aggregate import Answers, load_answers
 from partynli.analysis.explanations import (
@@ -74,6 +75,7 @@ def make(tmp_path: Path, task: Task) -> Callable[..., Path]:
         said: Mapping[str, Sequence[Sequence[Said | None]]],
         groups: Mapping[str, Sequence[str]] | None = None,
         items: Sequence[Item] = ITEMS,
+        name: str = "said",
         **given: Any,
     ) -> Path:
         participants = {name: Participant(name, "openai", name, {}, **given) for name in said}
@@ -87,7 +89,7 @@ def make(tmp_path: Path, task: Task) -> Callable[..., Path]:
             groups=members,
             item_source="test",
         )
-        path = tmp_path / "runs" / "said"
+        path = tmp_path / "runs" / name
         manifest = {"run": "said", "synthetic": False, "plan": plan.describe(), "task": asdict(task)}
         Run.create(path, manifest, participants.values(), items, members)
         rows = [
@@ -161,6 +163,32 @@ def test_jaccard_is_with_the_others_on_the_item_in_the_same_trial(make, task):
     np.testing.assert_allclose(single.value, [0.5, 1.0, 1.0, 0.0])  # whatever the labels
     np.testing.assert_allclose(together.value, [0.5, 1.0, 1.0, 0.0])
     np.testing.assert_array_equal(together.part, [0, 0, 1, 1])
+
+
+def test_nobody_is_compared_with_their_own_words(make, task):
+    people = [("w1", "i1", "either-true", "Foxes rest. Who knows?"), ("w2", "i1", "true", "Foxes rest.")]
+    known = {"i1": [Part("true", "Foxes rest."), Part("either", "Who knows?")]}
+    found = varied(make({"a": [[("true", "Words."), None]]}), task, crowd(*people), by="split", parts=known)
+    crowd_of_two, first = found["human", PEOPLE].lexical["jaccard"], found["worker", "w1"].lexical["jaccard"]
+    assert crowd_of_two.value.tolist() == [0.5]  # of w1's two parts with w2's one: 0 and 1
+    assert sorted(first.value.tolist()) == [0.0, 1.0]
+
+
+def test_what_is_missing_moves_no_vector(make, task):
+    """A participant that copies the item, or says nothing, changes how far nobody else is apart."""
+    silent = {"c": [[("true", ""), ("true", "It rains in Brussels.")]] * 2}
+    alone = varied(make(TWO, {"mix": ["a", "b"]}), task)["mix", "mix"].vectors["tfidf"]["d_pair"].value
+    path = make({**TWO, **silent}, {"mix": ["a", "b"]}, name="again")
+    np.testing.assert_array_equal(varied(path, task)["mix", "mix"].vectors["tfidf"]["d_pair"].value, alone)
+
+
+def test_tfidf_distances_are_exact(make, task):
+    """All digits of scikit-learn's own in double precision."""
+    _, explanations = read(make(TWO), task)
+    found = embedded(explanations, embedder_for("tfidf")).toarray()
+    texts = [" ".join(words) for words in explanations.words]
+    expected = TfidfVectorizer(analyzer=str.split, dtype=np.float64).fit_transform(texts).toarray()
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 
 def test_equal_length_is_that_of_the_first_words(make, task):
@@ -349,15 +377,25 @@ def test_medians_are_those_of_resampled_items():
 
 
 def test_a_resample_without_any_value_is_left_out():
-    values = Values(np.array([1.0, 3.0]), np.array([0, 0]), np.array([0, 0]))
+    values = Values(np.array([1.0, 3.0]), np.array([0, 1]), np.array([0, 0]))
     resamples = Resamples.draw(4, seed=0, scope="all", draws=200, shuffles=0)
-    assert (resamples.weights[:, 0] == 0).any()
+    assert (resamples.weights[:, :2] == 0).all(1).any()
     found = median_of(values, resamples)
-    assert (found.value, found.low, found.high, found.n) == (2.0, 2.0, 2.0, 1)
+    assert (found.value, found.low, found.high, found.n) == (2.0, 1.0, 3.0, 2)
     nothing = median_of(Values(np.array([np.nan]), np.array([0]), np.array([0])), resamples)
     assert isnan(nothing.value)
     assert nothing.n == 0
     assert isnan(mean_of(Values(np.zeros(0), np.zeros(0, int), np.zeros(0, int)), resamples).value)
+
+
+@pytest.mark.parametrize("figure", [median_of, mean_of])
+def test_one_item_has_no_interval(figure):
+    """Every resample of it is the same, which would look like certainty."""
+    values = Values(np.array([2.0, np.nan]), np.array([0, 1]), np.array([0, 0]))
+    found = figure(values, Resamples.draw(4, seed=0, scope="all", draws=200, shuffles=0))
+    assert (found.value, found.n) == (2.0, 1)
+    assert isnan(found.low)
+    assert isnan(found.high)
 
 
 @pytest.fixture

@@ -58,6 +58,13 @@ def test_spreads_are_means_over_trials_that_were_answered() -> None:
     assert found.group.entropy == pytest.approx([log(2) / 2])
 
 
+def test_nobody_answered_what_people_answered() -> None:
+    answers = answers_of([[[ASKED_IN_VAIN, TRUE]]])
+    found = item_spreads(answers, Group("p0", "participant", (0,)), np.array([[3, 0, 0], [0, 0, 0]]), OURS)
+    assert found.items == ()
+    assert len(found.distance) == 0
+
+
 def test_the_least_consistent_stand_on_top_and_single_trials_last() -> None:
     fickle, steady = [[TRUE, TRUE], [FALSE, TRUE]], [[TRUE, EITHER], [TRUE, EITHER]]
     once = [[FALSE, FALSE], [NOT_ASKED, NOT_ASKED]]

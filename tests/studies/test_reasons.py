@@ -344,3 +344,21 @@ def test_a_table_of_codes_can_be_read_again(tmp_path: Path) -> None:
     found = read_coding(file, study.coded, REASONS)
     assert found.category == study.category
     assert {what: len(rows) for what, rows in found.odd.items()} == {"no category": 5}
+
+
+def test_no_text_breaks_out_of_its_row(tmp_path: Path) -> None:
+    """A carriage return alone ends a row for readers of CSV, and nothing else in this text asks for quotes."""
+    said = [by("w0"), by("m0", human=False, text="First.\rThen.")]
+    file = tmp_path / "reasons.csv"
+    file.write_bytes(codes_csv(said, dict.fromkeys([one.name for one in said], SEMANTIC), synthetic=False).encode())
+    found = read_coding(file, said, REASONS)
+    assert (found.n_rows, found.odd) == (2, {})
+    assert set(found.category.values()) == {SEMANTIC}
+
+
+@pytest.mark.parametrize(("uid", "source"), [("-3", "w0"), ("a", "@w"), ("=a", "+w"), ("'-3", "w0")])
+def test_names_that_look_like_formulas_are_read_again(tmp_path: Path, uid: str, source: str) -> None:
+    said = [replace(by("w0"), uid=uid, source=source)]
+    file = tmp_path / "reasons.csv"
+    file.write_bytes(codes_csv(said, {said[0].name: SEMANTIC}, synthetic=False).encode())
+    assert read_coding(file, said, REASONS).category == {said[0].name: SEMANTIC}

@@ -22,7 +22,7 @@ How the parts fit, from a run to a plot::
     defined. Texts of which nothing is left without quotations are in no figure; `Variation.n_empty` counts them.
 """
 
-from partynli.analysis.explanations.medians import mean_of, median_of
+from partynli.analysis.explanations.medians import mean_of, median_of, middle_of
 from partynli.analysis.explanations.overview import ExplanationReport, ExplanationRow, explanation_report
 from partynli.analysis.explanations.populations import PEOPLE, Population, populations_of
 from partynli.analysis.explanations.texts import BY, Explanations, read_explanations
@@ -42,6 +42,7 @@ __all__ = [
     "explanation_report",
     "mean_of",
     "median_of",
+    "middle_of",
     "populations_of",
     "read_explanations",
     "variations_of",

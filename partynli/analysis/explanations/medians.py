@@ -13,8 +13,16 @@ from partynli.metrics import item_mean, item_sd, percentile_interval
 _CELLS = 8_000_000
 
 
+def middle_of(values: Values) -> float:
+    """Median where defined; of several parts, the mean of their medians. NaN where nothing is defined."""
+    defined = ~np.isnan(values.value)
+    parts = np.unique(values.part[defined])
+    medians = [np.median(values.value[defined & (values.part == part)]) for part in parts]
+    return float(np.mean(medians)) if medians else float("nan")
+
+
 def median_of(values: Values, resamples: Resamples) -> Figure:
-    """Median where defined; of several parts, the mean of their medians.
+    """`middle_of` values, with an interval.
 
     Parameters
     ----------
@@ -26,20 +34,20 @@ def median_of(values: Values, resamples: Resamples) -> Figure:
     Returns
     -------
     Figure
-        `value` with its 95 % percentile interval; `n` items on which it is defined. NaN where nothing is defined.
+        `value` with its 95 % percentile interval; `n` items on which it is defined. NaN where nothing is defined; the
+        interval on a single item, too, which cannot be drawn anew.
     """
     defined = ~np.isnan(values.value)
     times = np.ascontiguousarray(resamples.weights.T, dtype=np.int32)
-    medians, drawn = [], []
+    drawn = []
     for part in np.unique(values.part[defined]):
         own = defined & (values.part == part)
-        medians.append(np.median(values.value[own]))
         drawn.append(_medians(values.value[own], times[values.item[own]]))
-    if not medians:
+    if not drawn:
         return Figure()
-    interval = percentile_interval(item_mean(np.stack(drawn, axis=-1)))
     n_items = len(np.unique(values.item[defined]))
-    return Figure(value=float(np.mean(medians)), low=float(interval.low), high=float(interval.high), n=n_items)
+    low, high = _interval(item_mean(np.stack(drawn, axis=-1)), n_items)
+    return Figure(value=middle_of(values), low=low, high=high, n=n_items)
 
 
 def mean_of(values: Values, resamples: Resamples) -> Figure:
@@ -49,16 +57,24 @@ def mean_of(values: Values, resamples: Resamples) -> Figure:
     -------
     Figure
         `value`, `sd` over items (the mean of the parts'), the 95 % interval, and `n` items on which it is defined. NaN
-        where nothing is defined.
+        where nothing is defined; `sd` and interval on a single item, too.
     """
     table = np.full((int(values.part.max(initial=0)) + 1, resamples.weights.shape[1]), np.nan)
     table[values.part, values.item] = values.value
     mean = float(item_mean(item_mean(table)))
     if mean != mean:
         return Figure()
-    interval = percentile_interval(item_mean(resamples.means(table)))
     n_items = int((~np.isnan(table)).any(0).sum())
-    return Figure(mean, float(item_mean(item_sd(table))), float(interval.low), float(interval.high), n_items)
+    low, high = _interval(item_mean(resamples.means(table)), n_items)
+    return Figure(mean, float(item_mean(item_sd(table))), low, high, n_items)
+
+
+def _interval(drawn: Floats, n_items: int) -> tuple[float, float]:
+    """Bounds of resampled figures; all draws of one item are the same, which says nothing of other items."""
+    if n_items < 2:
+        return float("nan"), float("nan")
+    interval = percentile_interval(drawn)
+    return float(interval.low), float(interval.high)
 
 
 def _medians(values: Floats, times: NDArray[np.int32]) -> Floats:

@@ -59,8 +59,9 @@ class Variation:
         Sets of two explanations or more of one item, label and trial; and sets of one, which have no variation.
     lexical
         ``word_count``, ``vocabulary``: one value an explanation. ``jaccard``, ``jaccard_matched``: of a single writer
-        one value an explanation, its mean similarity to the others on the item in the same trial (among people, the
-        largest mix, or an experiment); of a population one value an item and trial, the mean over pairs.
+        one value an explanation, its mean similarity to those of others on the item in the same trial (among people,
+        the largest mix, or an experiment); of a population one value an item and trial, the mean over pairs of texts by
+        different writers.
     sets
         One value a set: ``vocabulary_rarefied``, expected number of different words in `RAREFIED_TO` explanations.
     vectors
@@ -206,14 +207,14 @@ def _jaccard(
     first = [words[:MATCHED_WORDS] if len(words) >= MATCHED_WORDS else () for words in explanations.words]
     for name, texts in (("jaccard", explanations.words), ("jaccard_matched", first)):
         bags = bags_of(texts)
-        group, row, mean = jaccard_by_text(bags, sets.rows)
+        group, row, mean = jaccard_by_text(bags, sets.rows, explanations.writer)
         of_texts = []
         for owner in range(n_owners):
             own = sets.owner[group] == owner
             values = np.full(len(explanations.words), np.nan)
             values[row[own]] = mean[own]
             of_texts.append(values)
-        yield name, (jaccard_of_groups(bags, sets.rows), of_texts)
+        yield name, (jaccard_of_groups(bags, sets.rows, explanations.writer), of_texts)
 
 
 def _overlaps(

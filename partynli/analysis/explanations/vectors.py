@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from partynli.analysis.explanations.texts import Explanations
 from partynli.embed import Embedder, Vectors
@@ -60,14 +61,17 @@ def embedded(
     said = np.flatnonzero(explanations.is_said)
     if not len(said):
         raise InputError("no explanation is left once quotations are taken out: there is nothing to embed")
-    if not embedder.reading.alone:
-        return embedder.embed([" ".join(words) for words in explanations.words])
-    texts = [explanations.texts[row] for row in said]
-    items = list(explanations.item_texts) if embedder.reading.minus_item else []
+    reading = embedder.reading
+    texts = [" ".join(explanations.words[row]) if reading.delexicalised else explanations.texts[row] for row in said]
+    n = len(explanations.texts)
+    if not reading.alone:
+        places = csr_matrix((np.ones(len(said)), (said, np.arange(len(said)))), shape=(n, len(said)))
+        return csr_matrix(places @ csr_matrix(embedder.embed(texts)))
+    items = list(explanations.item_texts) if reading.minus_item else []
     different = list(dict.fromkeys([*texts, *items]))
     vectors = _kept_or_new(different, embedder, kept, heard, warn)
     at = {text: number for number, text in enumerate(different)}
-    found = np.zeros((len(explanations.texts), vectors.shape[1]), dtype=np.float32)
+    found = np.zeros((n, vectors.shape[1]), dtype=np.float32)
     found[said] = vectors[[at[text] for text in texts]]
     if items:
         found[said] -= vectors[[at[text] for text in items]][explanations.item[said]]

@@ -55,7 +55,9 @@ def vocabulary_size(bags: Sparse) -> FloatArray:
     return np.where(n > 0, n, np.nan)
 
 
-def jaccard_by_text(bags: Sparse, groups: Groups) -> tuple[IntArray, IntArray, FloatArray]:
+def jaccard_by_text(
+    bags: Sparse, groups: Groups, writer: IntArray | None = None
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Mean Jaccard similarity of each text to the others of its group (JAC in Kulmizev et al. 2026, section 5).
 
     Higher is *less* varied, and it grows with the length of the texts.
@@ -66,6 +68,8 @@ def jaccard_by_text(bags: Sparse, groups: Groups) -> tuple[IntArray, IntArray, F
         (N, V) `bags_of` the texts; how often a word occurs in one does not matter.
     groups
         G groups of texts, of two or more; smaller ones are passed over.
+    writer
+        (N,) who wrote each text; a writer's texts are not compared with each other. None where each has its own.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def jaccard_by_text(bags: Sparse, groups: Groups) -> tuple[IntArray, IntArray, F
     array([0.667, 0.333, 0.667])
     """
     found: list[tuple[IntArray, IntArray, FloatArray]] = []
-    for numbers, rows, similar in _jaccard_blocks(bags, groups):
+    for numbers, rows, similar in _jaccard_blocks(bags, groups, writer):
         others = ~np.eye(rows.shape[1], dtype=bool) & ~np.isnan(similar)
         n = others.sum(-1)
         means = np.where(others, similar, 0.0).sum(-1) / np.where(n > 0, n, np.nan)
@@ -92,13 +96,13 @@ def jaccard_by_text(bags: Sparse, groups: Groups) -> tuple[IntArray, IntArray, F
     return np.concatenate(group), np.concatenate(row), np.concatenate(mean)
 
 
-def jaccard_of_groups(bags: Sparse, groups: Groups) -> FloatArray:
-    """Mean Jaccard similarity over the pairs of each group.
+def jaccard_of_groups(bags: Sparse, groups: Groups, writer: IntArray | None = None) -> FloatArray:
+    """Mean Jaccard similarity over the pairs of each group; parameters as of `jaccard_by_text`.
 
     Returns
     -------
     numpy.ndarray
-        (G,) between 0 and 1. NaN for groups with fewer than two texts that are not empty.
+        (G,) between 0 and 1. NaN for groups without a pair of texts that are not empty.
 
     Examples
     --------
@@ -106,18 +110,24 @@ def jaccard_of_groups(bags: Sparse, groups: Groups) -> FloatArray:
     array([0.333,   nan])
     """
     found = np.full(len(groups), np.nan)
-    for numbers, _, similar in _jaccard_blocks(bags, groups):
+    for numbers, _, similar in _jaccard_blocks(bags, groups, writer):
         found[numbers] = over_pairs(similar)
     return found
 
 
-def _jaccard_blocks(bags: Sparse, groups: Groups) -> Iterable[tuple[IntArray, IntArray, FloatArray]]:
+def _jaccard_blocks(
+    bags: Sparse, groups: Groups, writer: IntArray | None
+) -> Iterable[tuple[IntArray, IntArray, FloatArray]]:
     sets = csr_matrix((np.ones(bags.nnz), bags.indices, bags.indptr), shape=bags.shape)
     sizes = np.diff(bags.indptr).astype(np.float64)
     for numbers, rows in blocks(groups, 1):
         shared = products(sets, sets, rows)
         n = np.where(sizes > 0, sizes, np.nan)[rows]
-        yield numbers, rows, shared / (n[:, :, None] + n[:, None, :] - shared)
+        similar = shared / (n[:, :, None] + n[:, None, :] - shared)
+        if writer is not None:
+            own = writer[rows]
+            similar[own[:, :, None] == own[:, None, :]] = np.nan
+        yield numbers, rows, similar
 
 
 def rarefied_vocabulary(bags: Sparse, groups: Groups, size: int) -> FloatArray:

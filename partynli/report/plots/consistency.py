@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from partynli.analysis.label_use import BUSY, LabelUse, item_order, label_use
 from partynli.errors import InputError
 from partynli.report.plots.grids import cells, label_handles, names_on, ordered, stacked_shares
-from partynli.report.plots.style import INK, PAGE, legend, look, ruled, title
+from partynli.report.plots.style import INK, MUTED, PAGE, legend, look, ruled, title
 from partynli.report.plots.subject import Subject
+from partynli.report.sheets import NOTHING
 
 _ROW, _SMALL_ROW, _MANY = 0.16, 0.1, 45
 """Inches a participant, and where there are more than so many."""
@@ -47,8 +48,10 @@ def plot_label_use(uses: Sequence[LabelUse], labels: Sequence[str], order: Seque
     """
     people = sum(one.human for one in uses)
     with look():
-        row = _ROW if len(uses) <= _MANY else _SMALL_ROW
-        canvas = Canvas(figsize=(PAGE, 1.45 + max(0.6, row * len(uses))), layout=ConstrainedLayoutEngine(wspace=0.01))
+        height = _ROW if len(uses) <= _MANY else _SMALL_ROW
+        canvas = Canvas(
+            figsize=(PAGE, 1.45 + max(0.6, height * len(uses))), layout=ConstrainedLayoutEngine(wspace=0.01)
+        )
         shares, same, grid = canvas.subplots(1, 3, sharey=True, width_ratios=(2, 0.8, 3))
         stacked_shares(shares, np.array([one.shares for one in uses]))
         shares.set_xlabel("share of answers")
@@ -59,13 +62,15 @@ def plot_label_use(uses: Sequence[LabelUse], labels: Sequence[str], order: Seque
         same.set_xticks([0, 1], ["0", "100 %"])
         same.set_xlabel("perfectly\nconsistent items")
         ruled(same, "x")
+        for row in rows[[np.isnan(one.share_consistent) for one in uses]]:
+            same.text(0.03, row, NOTHING, va="center", color=MUTED)  # no bar would be 0 %
         codes = [one.codes[:, list(order)] for one in uses]
         cells(grid, codes, len(labels))
-        grid.set_xlabel(f"{len(order):,} items; a row of cells is a trial")
-        names_on(shares, [one.name for one in uses], most=28 if row == _ROW else 36)
+        grid.set_xlabel(f"{grid.get_xlabel()}; a row of cells is a trial")
+        names_on(shares, [one.name for one in uses], most=28 if height == _ROW else 36)
         for axes in (same, grid):
             axes.tick_params(axis="y", length=0, labelleft=False)
-        if row == _SMALL_ROW:
+        if height == _SMALL_ROW:
             shares.tick_params(axis="y", labelsize=5.0)
         if 0 < people < len(uses):
             for axes in (shares, same, grid):
@@ -95,4 +100,6 @@ def _consistency_over(axes: Axes, uses: Sequence[LabelUse], n_labels: int) -> No
 
 def _note(uses: Sequence[LabelUse], people: int) -> str:
     workers = f"Above the line: people with more than {BUSY} items, by name. " if 0 < people < len(uses) else ""
-    return f"{workers}Participants: the least consistent on top, those with one trial last."
+    return (
+        f"{workers}Participants: the least consistent on top, those with one trial last; they have no consistency (–)."
+    )

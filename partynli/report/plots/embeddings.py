@@ -17,11 +17,11 @@ from partynli.analysis.explanations import Explanations, populations_of
 from partynli.analysis.lookup import IntArray
 from partynli.analysis.projection import neighbours_alike, project
 from partynli.analysis.resamples import Floats, generator
-from partynli.embed import Embedder
+from partynli.embed import Embedder, title_of
 from partynli.errors import InputError, unknown_name
 from partynli.metrics import entropy, probabilities
 from partynli.report.plots.style import INK, LABEL_MARKS, PAGE, RULE, legend, look, plain, point_colour, title
-from partynli.report.plots.subject import Subject, name_of
+from partynli.report.plots.subject import Subject
 
 _HEIGHT = 4.6
 _NAMED = 60
@@ -165,7 +165,7 @@ def _laid_out(subject: Subject, embedder: Embedder, rows: IntArray) -> Layout:
     explanations = subject.explanations
     vectors = subject.vectors_of(embedder, rows)
     alike = [neighbours_alike(vectors, kind[rows]) for kind in (explanations.item, explanations.label)]
-    return Layout(name_of(embedder), project(vectors, subject.seed), *alike)
+    return Layout(title_of(embedder), project(vectors, subject.seed), *alike)
 
 
 def _texts(subject: Subject, explanations: Explanations, rows: IntArray) -> Texts:

@@ -88,6 +88,8 @@ def plot_draws(mix: RandomMix, wholes: Mapping[str, Figures], people: Sequence[s
                     aside = 0.0 if len(wholes) < 2 else 0.3 * (number / (len(wholes) - 1) - 0.5)
                     axes.plot(place + aside, whole[name, source][0], **_mark(number), label=label)
             axes.set_xticks(range(len(sources)), ["draws" if one is None else plain(one, 10) for one in sources])
+            if len(sources) > 2:
+                axes.tick_params(axis="x", labelsize=5.0)
             axes.set_xlim(-0.6, len(sources) - 0.4)
             ruled(axes, "y")
         handles = [Line2D([], [], **_mark(number), label=plain(label, 40)) for number, label in enumerate(wholes)]
@@ -114,6 +116,8 @@ def plot_curve(curve: Sequence[Point], people: Sequence[str], head: str) -> Canv
         for axes, name in panels:
             for source in (None,) if name in OWN else people:
                 _band(axes, curve, (name, source), people)
+            if not any(np.isfinite(one.get_ydata()).any() for one in axes.lines):
+                _undefined(axes, (min(sizes) + max(sizes)) / 2)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
             axes.set_xlim(min(sizes) - 0.3, max(sizes) + 0.3)
             axes.set_xlabel("participants")
@@ -144,7 +148,7 @@ def _panels(people: Sequence[str]) -> tuple[Canvas, list[tuple[Axes, str]]]:
 def _violin(axes: Axes, values: FloatArray, place: int, colour: str) -> None:
     known = values[~np.isnan(values)]
     if not len(known):
-        axes.text(place, 0.5, "undefined", ha="center", va="center", transform=axes.get_xaxis_transform(), fontsize=6)
+        _undefined(axes, place)
         return
     if known.max() - known.min() > 1e-9:
         for body in axes.violinplot(known, [place], widths=0.8, showextrema=False)["bodies"]:  # type: ignore[attr-defined]
@@ -153,6 +157,12 @@ def _violin(axes: Axes, values: FloatArray, place: int, colour: str) -> None:
     axes.vlines(place, low, high, color=colour, linewidth=0.8)
     axes.vlines(place, first, third, color=colour, linewidth=3.0)
     axes.hlines(median, place - 0.12, place + 0.12, color="black", linewidth=1.2, zorder=3)
+
+
+def _undefined(axes: Axes, place: float) -> None:
+    """Say so where nothing can be drawn; upright, since there may be others beside it."""
+    where = axes.get_xaxis_transform()
+    axes.text(place, 0.5, "undefined", ha="center", va="center", transform=where, fontsize=6, rotation=90)
 
 
 def _band(axes: Axes, curve: Sequence[Point], figure: Figure, people: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from partynli.analysis.groups import Group
 from partynli.analysis.label_use import is_person
 from partynli.analysis.lookup import IntArray
 from partynli.analysis.scope import people_in
-from partynli.embed import Embedder, Vectors, embedder_for
+from partynli.embed import Embedder, Vectors, embedder_for, title_of
 from partynli.errors import InputError
 from partynli.items import Dataset
 from partynli.metrics import Convention
@@ -90,13 +90,13 @@ class Subject:
     @cached_property
     def vectors(self) -> dict[str, Vectors]:
         """(N, d) vectors of all explanations, by the name that figures give the embedder."""
-        return {name_of(one): self._embedded(self.explanations, one) for one in self.embedders}
+        return {title_of(one): self._embedded(self.explanations, one) for one in self.embedders}
 
     def vectors_of(self, embedder: Embedder, rows: IntArray) -> Vectors:
         """(rows, d) vectors of some explanations; no more than these are embedded where the embedder allows it."""
         if embedder.reading.alone:
             return self._embedded(_only(self.explanations, rows), embedder)
-        return self.vectors[name_of(embedder)][rows]
+        return self.vectors[title_of(embedder)][rows]
 
     def _embedded(self, explanations: Explanations, embedder: Embedder) -> Vectors:
         return embedded(explanations, embedder, KeptVectors(self.path), heard=self.heard)
@@ -106,11 +106,6 @@ class Subject:
         n = len(self.answers.items)
         where = f"run {plain(self.run, 40)}, {self.scope}: {n:,} item{'s' if n != 1 else ''}"
         return f"{text} · {where}{' · SYNTHETIC' if self.answers.synthetic else ''}"
-
-
-def name_of(embedder: Embedder) -> str:
-    """How figures name an embedder: with what is subtracted, which its own name does not tell."""
-    return f"{embedder.name} minus item" if embedder.reading.minus_item else embedder.name
 
 
 def _only(explanations: Explanations, rows: IntArray) -> Explanations:

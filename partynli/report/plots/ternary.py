@@ -22,6 +22,7 @@ _CORNERS = np.array([[0.0, 0.0], [0.5, np.sqrt(0.75)], [1.0, 0.0]])
 """Of the first, second and third label: left, top, right."""
 _NAMED = 24
 """Participants up to which each is named."""
+_FAINT = "#BBBBBB"
 _GAP, _TOP = 0.045, 0.95
 """Least distance between two names, and the height below which the highest one stays."""
 
@@ -65,10 +66,10 @@ def plot_ternary(
         canvas = Canvas(figsize=(PAGE, 3.1), layout="constrained")
         left, right = canvas.subplots(1, 2, width_ratios=(1.24, 1.84))
         for axes, sides in ((left, 0.12), (right, 0.42)):
-            _triangle(axes, labels)
+            triangle(axes, labels)
             axes.set_xlim(-sides, 1 + sides)
         _items(left, moves)
-        left.set_title(f"each of {len(moves.items):,} items", loc="left")
+        left.set_title(f"each of {len(moves.items):,} items" if len(moves.items) > 1 else "1 item", loc="left")
         _means(right, people, models)
         right.set_title("mean over items", loc="left")
         handles = [
@@ -77,14 +78,15 @@ def plot_ternary(
             Line2D(
                 [], [], color=INK, linewidth=0.9, label=f"differs beyond sampling ({int(moves.differs.sum())} items)"
             ),
-            Line2D([], [], color=RULE, linewidth=0.9, label="may be sampling"),
+            Line2D([], [], color=_FAINT, linewidth=0.9, label="may be sampling"),
         ]
         title(canvas, head)
         legend(
             canvas,
             handles,
             columns=2,
-            note="Outlines: 95 % of the means over resampled items. Points grow with the number of items at a place.",
+            note="Left: of a mix, its first trial; points grow with the number of items at a place. Right: all trials; "
+            "outlines hold 95 % of the means over resampled items. Grey lines: 25, 50, 75 % of a label.",
         )
         return canvas
 
@@ -104,7 +106,8 @@ def flat(p: Floats) -> Floats:
     return np.asarray(p @ _CORNERS)
 
 
-def _triangle(axes: Axes, labels: Sequence[str]) -> None:
+def triangle(axes: Axes, labels: Sequence[str]) -> None:
+    """Draw an empty triangle with its labels: left, top, right."""
     axes.set_aspect("equal")
     axes.set_axis_off()
     axes.set_ylim(-0.12, 1.0)
@@ -128,7 +131,7 @@ def _triangle(axes: Axes, labels: Sequence[str]) -> None:
 def _items(axes: Axes, moves: Moves) -> None:
     for before, after, differs in zip(flat(moves.people), flat(moves.group), moves.differs, strict=True):
         if not np.allclose(before, after):
-            colour, layer = (INK, 2) if differs else ("#BBBBBB", 1)
+            colour, layer = (INK, 2) if differs else (_FAINT, 1)
             axes.add_patch(_arrow(before, after, colour, layer))
     _points(axes, moves.people, PEOPLE, "o", PEOPLE)
     _points(axes, moves.group, MODELS, "^", "white")

@@ -12,8 +12,17 @@ from matplotlib.figure import SubFigure
 from matplotlib.patches import Patch
 from scipy.stats import gaussian_kde
 
-from partynli.analysis.explanations import Explanations, Population, Variation, populations_of, variations_of
+from partynli.analysis.explanations import (
+    Explanations,
+    Population,
+    Values,
+    Variation,
+    middle_of,
+    populations_of,
+    variations_of,
+)
 from partynli.analysis.groups import Group
+from partynli.analysis.imported.participants import natural
 from partynli.analysis.label_use import BUSY, busy_workers
 from partynli.analysis.resamples import Floats
 from partynli.analysis.sweeps import Parameter
@@ -29,8 +38,9 @@ _ROW, _SMALL_ROW, _MANY = 0.15, 0.1, 45
 _HATCH = "////"
 _MEDIAN: dict[str, Any] = {"color": "white", "markeredgecolor": INK, "markersize": 3.0, "markeredgewidth": 0.7}
 _NOTE = (
-    "Thick lines: 25 to 75 %, thin ones: 5 to 95 %, marks: medians. Distances: one value a set of explanations of one "
-    "item, label and trial. D_cent and D_max grow with the size of a set, D_pair does not."
+    "Thick lines: 25 to 75 %, thin ones: 5 to 95 %, marks: medians (over several trials, their mean). Distances: one "
+    "value a set of explanations of one item, label and trial. D_cent and D_max grow with the size of a set, D_pair "
+    "does not."
 )
 
 
@@ -52,7 +62,7 @@ def explanations_figure(subject: Subject) -> Canvas:
     together = [one for one in found if one.kind == "human" or one.name == subject.group.name]
     single = sorted(
         (one for one in found if one.kind in ("worker", "participant")),
-        key=lambda one: (one.kind != "worker", np.median(one.lexical["word_count"].value), one.name),
+        key=lambda one: (one.kind != "worker", middle_of(one.lexical["word_count"]), natural(one.name)),
     )
     return plot_explanations(single, together, subject.title(f"Explanations, {subject.group.name}"))
 
@@ -109,7 +119,7 @@ def plot_explanations(single: Sequence[Variation], together: Sequence[Variation]
         left, right = canvas.subfigures(1, 2, squeeze=False, width_ratios=(1.15, 1))[0]
         panels = left.subplots(1, len(LEXICAL), sharey=True, squeeze=False)[0]
         for axes, (name, what) in zip(panels, LEXICAL.items(), strict=True):
-            _rows(axes, [one.lexical[name].value for one in single], [one.kind == "worker" for one in single], _box)
+            _rows(axes, [one.lexical[name] for one in single], [one.kind == "worker" for one in single], _box)
             axes.set_xlabel(what)
         names_on(panels[0], [one.name for one in single], 22)
         if row == _SMALL_ROW:
@@ -146,22 +156,22 @@ def _distances(canvas: Canvas | SubFigure, populations: Sequence[Variation], emb
         part.suptitle(plain(embedder, 40), x=0.02, ha="left", fontsize=7.5)
         panels = part.subplots(1, len(DISTANCES), sharey=True, squeeze=False)[0]
         for axes, (name, what) in zip(panels, DISTANCES.items(), strict=True):
-            _rows(axes, [one.vectors[embedder][name].value for one in populations], are_people, _density)
+            _rows(axes, [one.vectors[embedder][name] for one in populations], are_people, _density)
             axes.set_xlabel(what)
         names_on(panels[0], [one.name for one in populations], 16)
 
 
-def _rows(axes: Axes, values: Sequence[Floats], are_people: Sequence[bool], shape: Callable[..., None]) -> None:
+def _rows(axes: Axes, values: Sequence[Values], are_people: Sequence[bool], shape: Callable[..., None]) -> None:
     """A row each, for the values that are defined; a row without any stays empty."""
     for place, (given, is_people) in enumerate(zip(values, are_people, strict=True)):
-        known = given[~np.isnan(given)]
+        known = given.value[~np.isnan(given.value)]
         if len(known):
             colour = PEOPLE if is_people else MODELS
-            low, first, median, third, high = np.quantile(known, (0.05, 0.25, 0.5, 0.75, 0.95))
+            low, first, third, high = np.quantile(known, (0.05, 0.25, 0.75, 0.95))
             shape(axes, place, known, colour, _HATCH if is_people else None)
             axes.hlines(place, low, high, color=colour, linewidth=0.8)
             axes.hlines(place, first, third, color=colour, linewidth=2.6)
-            axes.plot(median, place, "o" if is_people else "D", **_MEDIAN)
+            axes.plot(middle_of(given), place, "o" if is_people else "D", **_MEDIAN)
     ruled(axes, "x")
     axes.use_sticky_edges = False  # a mark at the end of a bar is not to be cut
     axes.margins(x=0.05)

@@ -20,6 +20,8 @@ _MAX_BYTES = 1 << 27
 _MAX_CELL = 1 << 24
 _EXAMPLES = 3
 _TRIAL = re.compile(r"([0-9]{1,9})(?:\.0*)?")
+_SHIELD = re.compile(r"^'(?=[=+@-])")
+"""What a table of ours has before a sign that a spreadsheet would take for the beginning of a formula."""
 _NO_OBJECT = f"no JSON object with {', '.join(COLUMNS)}"
 
 Row = Mapping[str, str]
@@ -69,6 +71,8 @@ class _Key:
 
     def read(self, row: Row) -> tuple[Explanation, str]:
         uid, source, category = (row[name].strip() for name in COLUMNS)
+        uid = uid if uid in self._items else _SHIELD.sub("", uid)
+        source = source if (uid, source) in self._sources else _SHIELD.sub("", source)
         if not category:
             raise _Wrong("no category")
         if category.casefold() not in self._labels:

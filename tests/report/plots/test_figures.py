@@ -5,9 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,6 +17,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+from partynli.aggregate import ASKED_IN_VAIN
 from partynli.analysis.groups import Group
 from partynli.errors import InputError
 from partynli.records import Participant
@@ -147,6 +150,34 @@ def test_one_participant_on_three_items(alone: Subject, tmp_path: Path) -> None:
         drawn = CATALOGUE[name].draw(alone)
         assert cut(drawn) == []
         save(drawn, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["randommix", "curve"])
+def test_what_is_undefined_is_said_and_covers_nothing(subject: Subject, name: str) -> None:
+    """Nobody gave a valid answer; three human populations side by side."""
+    simple = np.where(subject.answers.simple >= 0, ASKED_IN_VAIN, subject.answers.simple)
+    assert subject.dataset is not None
+    votes = subject.dataset.distributions
+    three = replace(subject.dataset, distributions={**votes, "mnli": votes["chaosnli"]})
+    silent = replace(subject, answers=replace(subject.answers, simple=simple), dataset=three)
+    drawn = CATALOGUE[name].draw(silent)
+    with look():
+        FigureCanvasAgg(drawn).draw()
+        panels = [axes for axes in drawn.axes if axes.get_title(loc="left")]
+        assert len(panels) == 7
+        for axes in panels:
+            said = [text for text in axes.texts if text.get_text() == "undefined"]
+            assert len(said) in ((1, 3) if name == "randommix" else (1,))
+            names = [one for one in axes.get_xticklabels() if one.get_text()] if name == "randommix" else []
+            for texts in (said, names):
+                boxes = [text.get_window_extent() for text in texts]
+                assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+
+
+def test_a_group_without_valid_answers_has_no_entropies(subject: Subject) -> None:
+    simple = np.where(subject.answers.simple >= 0, ASKED_IN_VAIN, subject.answers.simple)
+    with pytest.raises(InputError, match="has no answers to items that people answered"):
+        CATALOGUE["entropy"].draw(replace(subject, answers=replace(subject.answers, simple=simple)))
 
 
 def test_people_are_not_set_beside_themselves(subject: Subject) -> None:

@@ -13,7 +13,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure as Canvas
 
 from partynli.aggregate import ASKED_IN_VAIN, load_answers
-from partynli.analysis.explanations import populations_of, variations_of
+from partynli.analysis.explanations import explanation_report, middle_of, populations_of, variations_of
 from partynli.analysis.label_use import item_order, label_use
 from partynli.analysis.lookup import People
 from partynli.analysis.per_item import item_spreads
@@ -85,6 +85,7 @@ def test_participants_stand_by_consistency_below_busy_workers(canvas: Draw, subj
     assert (np.diff(squares[6:, 0]) <= 0).all()
     bars = [container.patches for container in shares.containers]
     assert [[bar.get_width() for bar in one] for one in bars] == pytest.approx(np.array([x.shares for x in uses]).T)
+    assert [(text.get_text(), text.get_position()[1]) for text in same.texts] == [("–", row) for row in range(6)]
     kept = [bar.get_width() for bar in same.containers[0].patches]
     assert kept == pytest.approx([0.0] * 6 + [one.share_consistent for one in uses[6:]])
     order = item_order(uses, subject.answers.items)
@@ -167,14 +168,25 @@ def test_explanations_of_writers_and_populations(canvas: Draw, subject: Subject)
     assert all(name.startswith("w") for name in names[:6])
     for axes, figure in ((words, "word_count"), (vocabulary, "vocabulary"), (jaccard, "jaccard")):
         medians = [line(axes, row)[0, 0] for row in range(len(names))]
-        assert medians == pytest.approx([np.nanmedian(found[name].lexical[figure].value) for name in names])
+        assert medians == pytest.approx([middle_of(found[name].lexical[figure]) for name in names])
     assert len(distances) == 6
     assert names_on(distances[0]) == ["people", "mix"]
     for axes, (embedder, figure) in zip(
         distances, [(e, f) for e in subject.vectors for f in ("d_pair", "d_cent", "d_max")], strict=True
     ):
-        expected = [np.nanmedian(found[name].vectors[embedder][figure].value) for name in ("people", "mix")]
+        expected = [middle_of(found[name].vectors[embedder][figure]) for name in ("people", "mix")]
         assert [line(axes, row)[0, 0] for row in range(2)] == pytest.approx(expected)
+
+
+def test_marks_are_the_medians_of_the_table(canvas: Draw, subject: Subject) -> None:
+    """A mix of several trials has the mean of their medians in both."""
+    report = explanation_report("all", subject.explanations, [subject.group], subject.vectors, draws=100)
+    rows = {row.name: row for row in report.rows}
+    *_, first, second, third = canvas("explanations").axes
+    embedder = list(subject.vectors)[-1]
+    for axes, figure in ((first, "d_pair"), (second, "d_cent"), (third, "d_max")):
+        expected = [rows[name].vectors[embedder][figure].value for name in ("people", "mix")]
+        assert [line(axes, row)[0, 0] for row in range(2)] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["temperature", "top-p", "size"])
