@@ -1,8 +1,12 @@
-"""``partynli import``: from tables of answers to a run."""
+"""``partynli import``: from tables of answers, or from an export, to a run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -11,48 +15,68 @@ from partynli.cli.options import new_run, prompts_option, runs_option
 from partynli.cli.output import console, safe
 from partynli.cli.output import table as new_table
 from partynli.cli.sample import provenance
-from partynli.items import load_dataset
+from partynli.errors import InputError, ItemsError
+from partynli.items import DATASETS, Dataset, load_dataset
 from partynli.prompts import load_task
+from partynli.publish.tables.folder import Export, read_manifest
+from partynli.publish.tables.reading import import_export, task_in
+from partynli.records import Item, Task
+from partynli.store import refuse_existing
 
 _NAMED = 5
+_ITEMS = _TASK = "livenli"
+_HUB = "hf:"
 
 
 @click.command("import")
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="FILE...|DIR|hf:USER/NAME", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", "run_name", required=True, metavar="NAME", help="Name of the new run.")
 @click.option(
     "--items",
     "items_name",
-    default="livenli",
-    show_default=True,
     metavar="NAME|FILE",
-    help="Dataset (`partynli data`) or file that knows the items' texts.",
+    help=f"Dataset (`partynli data`) or file that knows the items' texts; {_ITEMS} for tables, for exports their own.",
 )
-@click.option("--task", "task_name", default="livenli", show_default=True, metavar="NAME", help="Folder in prompts/.")
+@click.option("--task", "task_name", metavar="NAME", help=f"Folder in prompts/; {_TASK} for tables, not for exports.")
 @prompts_option
 @runs_option
 def command(
     paths: tuple[Path, ...],
     run_name: str,
-    items_name: str,
-    task_name: str,
+    items_name: str | None,
+    task_name: str | None,
     prompts_path: Path | None,
     runs_path: Path | None,
 ) -> int:
-    """Make a run of a table of answers, CSV or parquet.
+    """Make a run of a table of answers, CSV or parquet, or of what `partynli export` wrote.
 
-    Columns: sent_id, participant, and class_multi or class_simple; trial, explanation, participant_type, experiment,
-    num_params, temperature and top_p are read where they are there, others are kept. Odd rows are counted and named.
+    Columns of tables: sent_id, participant, and class_multi or class_simple; trial, explanation, participant_type,
+    experiment, num_params, temperature and top_p are read where they are there, others are kept. Odd rows are counted
+    and named. An export gives the run that it was made of, with the same figures.
 
     \b
     Examples:
       partynli import partynli.csv --run paper
       partynli import models.parquet humans.csv --run both
       partynli import answers.csv --items my.csv --run mine    your own uid, premise, hypothesis
+      partynli import exported --run again                     a folder of partynli export
+      partynli import hf:user/name@main --run theirs           the same from the Hugging Face Hub
     """
-    task = load_task(task_name, prompts_path)
     path = new_run(run_name, runs_path)
-    dataset = load_dataset(items_name, task.fields, task.labels)
+    first = str(paths[0])
+    if first.startswith(_HUB) or paths[0].is_dir():
+        if len(paths) > 1 or task_name is not None or prompts_path is not None:
+            raise InputError("an export is imported alone, and brings its own task: leave out other files and --task")
+        refuse_existing(path)
+        with _folder(first) as folder:
+            _import_export(read_manifest(folder), path, items_name)
+    else:
+        task = load_task(task_name or _TASK, prompts_path)
+        _import_tables(paths, path, task, load_dataset(items_name or _ITEMS, task.fields, task.labels))
+    return 0
+
+
+def _import_tables(paths: tuple[Path, ...], path: Path, task: Task, dataset: Dataset) -> None:
     with console.status("reading"):
         done = import_tables(paths, path, task, dataset, provenance())
     _print_groups(done)
@@ -67,7 +91,63 @@ def command(
     if done.synthetic:
         console.print("SYNTHETIC: the table says that simulated participants answered", style="bold")
     console.print(f"{done.odd.total:,} warnings" if done.odd else "no warnings")
-    return 0
+
+
+@contextmanager
+def _folder(given: str) -> Iterator[Path]:
+    """The folder of an export, fetched from the Hub where it is there."""
+    if not given.startswith(_HUB):
+        yield Path(given)
+        return
+    repo_id, at, revision = given.removeprefix(_HUB).partition("@")
+    if at and not revision:
+        raise InputError(f"{given!r} names no revision behind the @: leave it out, or name a branch or a commit")
+    try:
+        fetch = import_module("partynli.publish.hub.fetching").fetch  # only here: other imports go without it
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "huggingface_hub":
+            raise
+        raise InputError("hf: needs huggingface_hub: pip install 'partynli[hub]'") from None
+    with TemporaryDirectory(prefix="partynli-") as scratch:
+        with console.status("fetching"):
+            fetch(repo_id, revision or None, Path(scratch))
+        yield Path(scratch)
+
+
+def _import_export(export: Export, path: Path, items_name: str | None) -> None:
+    task = task_in(export)
+    known, note = _known_items(export, task, items_name)
+    with console.status("reading"):
+        done = import_export(export, path, task, known, provenance())
+    if done.without_texts:
+        why = f": {note}" if note else ", where their texts are not the ones that were shown"
+        console.print(f"{done.without_texts:,} items have no texts here{safe(why)}", soft_wrap=True)
+    if not done.people and (about := export.licences.get("human", {})).get("dataset"):
+        line = f"people's answers are not in the export; figures take those of {about['dataset']} if they are at hand"
+        console.print(safe(line), soft_wrap=True)
+    if export.synthetic:
+        console.print("SYNTHETIC: simulated participants answered", style="bold")
+    attempts = f", with {done.n_attempts:,} attempts" if done.n_attempts else ""
+    console.print(
+        f"run [bold]{path.name}[/bold]: {done.n_judgments:,} answers, {done.n_errors:,} of them without a label, by "
+        f"{done.n_participants:,} participants on {done.n_items:,} items{attempts}; from an export of "
+        f"{safe(export.name)}",
+        soft_wrap=True,
+    )
+
+
+def _known_items(export: Export, task: Task, items_name: str | None) -> tuple[Iterable[Item], str]:
+    """Items whose texts may stand in for those that an export leaves out, and why there are none."""
+    decided = export.licences.get("items", {})
+    name = items_name or str(decided.get("dataset") or "")
+    if decided.get("included") or not (items_name or name in DATASETS):
+        return (), f"{name or 'their source'} is not at hand; --items names a file that knows them" if name else ""
+    try:
+        return load_dataset(name, task.fields, task.labels).items, ""
+    except ItemsError as error:
+        if items_name:
+            raise
+        return (), str(error)
 
 
 def _print_groups(done: Imported) -> None:

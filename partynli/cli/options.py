@@ -74,15 +74,31 @@ def find_run(name: str | None, runs_path: Path | None) -> Path:
 
 
 def find_study(name: str | None, runs_path: Path | None) -> Path:
-    """Folder of an existing run by its name; where none is named, the newest one but for those of a judge's codes."""
+    """Folder of an existing run of answers to its items by its name; the newest such one where none is named."""
     if name is None:
         for path in reversed(list_runs(runs_dir(runs_path))):
-            if not holds_codes(path):
+            if reader_of(path) not in (*_NO_ANSWERS, "reasons"):
                 return path
-    return find_run(name, runs_path)
+    path = find_run(name, runs_path)
+    if (reader := reader_of(path)) in _NO_ANSWERS:
+        what, command = _NO_ANSWERS[reader]
+        raise RunError(f"run {path.name!r} holds {what} and no answers to its items; `{command}` reads it")
+    return path
+
+
+_NO_ANSWERS = {
+    "options": ("scores of answer options", "partynli mjd report"),
+    "list": ("lists of explanations", "partynli explain export"),
+}
+"""What a run of this reader holds instead of answers to its items, and what reads it."""
+
+
+def reader_of(path: Path) -> str:
+    """How a run's answers are read, which tells of which kind they are."""
+    with Run.open(path) as run:
+        return task_of(run.manifest).reader
 
 
 def holds_codes(path: Path) -> bool:
     """Whether a run holds the codes that a judge gave to another run's explanations."""
-    with Run.open(path) as run:
-        return task_of(run.manifest).reader == "reasons"
+    return reader_of(path) == "reasons"

@@ -15,6 +15,8 @@ from partynli.items import DATASETS, Dataset, load_dataset
 from partynli.items.table import SUFFIXES
 from partynli.judgments import reader_for
 from partynli.prompts import task_of
+from partynli.publish.tables.licences import base_name
+from partynli.publish.tables.people import carried_people
 from partynli.records import Task
 from partynli.store import Run, Tally
 
@@ -59,7 +61,8 @@ def answers_of(path: Path) -> Reading:
         answers = _answers_so_far(run, task) if note else load_answers(run, task)
         tallies = run.tallies()
         manifest = run.manifest
-    dataset, more = _human(task, str(manifest["plan"].get("items", "")), answers.items)
+        carried = carried_people(run, task.labels)
+    dataset, more = _human(task, str(manifest["plan"].get("items", "")), answers.items, carried)
     return Reading(answers, manifest, dataset, (*notes, *more), tallies)
 
 
@@ -107,18 +110,20 @@ def _is_up_to_date(run: Run, task: Task) -> bool:
     return run.is_empty or (run.meta("reader") == version and not run.attempts(after=int(run.meta("judged") or 0)))
 
 
-def _human(task: Task, source: str, items: Sequence[str]) -> tuple[Dataset | None, list[str]]:
+def _human(task: Task, source: str, items: Sequence[str], carried: Dataset | None) -> tuple[Dataset | None, list[str]]:
     """What people answered to these items, and what is missing of it.
 
-    That is in the items' own source where it has people's answers, else in the task's dataset of them.
+    That came with an imported run, or is in the items' own source where it has people's answers, else in the task's
+    dataset of them.
     """
-    dataset, notes = _own_human(task, source, items)
+    is_tasks = carried is not None and carried.name == task.human
+    dataset, notes = _own_human(task, source, items, None if is_tasks else carried)
     if dataset is not None:
         return dataset, notes
     if task.human is None:
         return None, [*notes, f"no human data: task {task.name} names no dataset of people's answers"]
     try:
-        dataset = load_dataset(task.human, task.fields, task.labels)
+        dataset = carried if is_tasks and carried else load_dataset(task.human, task.fields, task.labels)
     except ItemsError as error:
         return None, [*notes, f"no human data: {error}"]
     unknown = _unanswered(dataset, items)
@@ -129,12 +134,14 @@ def _human(task: Task, source: str, items: Sequence[str]) -> tuple[Dataset | Non
     return dataset, notes
 
 
-def _own_human(task: Task, source: str, items: Sequence[str]) -> tuple[Dataset | None, list[str]]:
-    """The same from the items' own source, which the run names; None where it has no people's answers."""
+def _own_human(
+    task: Task, source: str, items: Sequence[str], carried: Dataset | None
+) -> tuple[Dataset | None, list[str]]:
+    """The same from the items' own source, which the run names or carries; None where it has no people's answers."""
     if source == task.human or not (source in DATASETS or source.lower().endswith(SUFFIXES)):
         return None, []
     try:
-        dataset = load_dataset(source, task.fields, task.labels)
+        dataset = load_dataset(source, task.fields, task.labels) if carried is None else carried
         if not dataset.distributions:
             return None, []
     except ItemsError as error:
@@ -144,7 +151,8 @@ def _own_human(task: Task, source: str, items: Sequence[str]) -> tuple[Dataset |
         return None, [f"none of the run's {len(items):,} items has people's counts in {dataset.name}: it was changed"]
     if unanswered:
         named = shortened(unanswered)
-        return dataset, [f"{len(unanswered):,} of {len(items):,} items have no people's counts in {source}: {named}"]
+        known = f"{len(unanswered):,} of {len(items):,} items have no people's counts in {base_name(source)}"
+        return dataset, [f"{known}: {named}"]
     return dataset, []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -108,19 +108,9 @@ def command(
     if items_out is not None and not people_of(reading.dataset, answers):
         why = "; ".join(reading.notes) or "there are none"
         raise InputError(f"--items-out needs people's answers to the run's items: {why}")
-    registry, _, _ = load_registry(registry_path)
-    mixes = {name: [one.name for one in registry.mix(name)] for name in registry.mixes}
+    mixes = mixes_in(registry_path)
     chosen = {name: uids for name, uids in scopes.items() if not wanted or name in wanted}
-    overview = overview_of(
-        path.name,
-        answers,
-        reading.dataset,
-        chosen,
-        choices,
-        mixes=mixes,
-        explanations=_explanations(path, answers),
-        notes=reading.notes,
-    )
+    overview = overview_for(path, reading, chosen, choices, mixes)
     said = (
         explanation_reports(path, reading, chosen if wanted else widest(chosen), mixes, choices, embedders, by)
         if explanations
@@ -147,6 +137,32 @@ def command(
     if items_out is not None:
         _write_items(items_out, path, reading, mixes, overview, quiet=as_json)
     return 0
+
+
+def mixes_in(registry_path: Path | None) -> dict[str, list[str]]:
+    """Participants' names by mix of a registry: where all of a mix are in a run, it is a row of the report."""
+    registry, _, _ = load_registry(registry_path)
+    return {name: [one.name for one in registry.mix(name)] for name in registry.mixes}
+
+
+def overview_for(
+    path: Path,
+    reading: Reading,
+    scopes: Mapping[str, tuple[str, ...]],
+    choices: Choices,
+    mixes: Mapping[str, Sequence[str]],
+) -> Overview:
+    """All figures of a run over some scopes."""
+    return overview_of(
+        path.name,
+        reading.answers,
+        reading.dataset,
+        scopes,
+        choices,
+        mixes=mixes,
+        explanations=_explanations(path, reading.answers),
+        notes=reading.notes,
+    )
 
 
 def _explanations(path: Path, answers: Answers) -> Iterator[tuple[str, str, str, str]]:

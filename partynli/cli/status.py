@@ -38,7 +38,7 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
         }
         tallies = run.tallies()
         is_imported = "imported" in run.manifest
-        if is_imported:
+        if is_imported and not tallies:
             tallies = _imported(run.label_counts())
             planned = {one: tallies.get(one, Tally()).begun for one in planned}
         names = {one.id: one.name for one in run.participants().values()}
@@ -65,15 +65,20 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
     console.print(shown)
     settled = sum(tally.settled for tally in tallies.values())
     console.print(
-        f"{settled:,} answers imported"
+        f"{settled:,} answers imported{_spent(tallies)}"
         if is_imported
         else f"{settled:,} of {sum(planned.values()):,} trials done, "
         f"{money(sum(tally.cost for tally in tallies.values()))}"
     )
     print_open_batches(batches)
-    if settled < sum(planned.values()) and not pid:
+    if settled < sum(planned.values()) and not pid and not is_imported:
         console.print(f"go on with it: partynli resume {path.name}")
     return 0
+
+
+def _spent(tallies: Mapping[str, Tally]) -> str:
+    cost = sum(tally.cost for tally in tallies.values())
+    return f", {money(cost)} spent where they were sampled" if cost else ""
 
 
 def _imported(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Tally]:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from partynli.analysis.explanations import ExplanationReport
 from partynli.analysis.overview import Overview
 from partynli.analysis.scope import Scope
 from partynli.analysis.tables import twin_of_everybody
+from partynli.markdown import escape
 from partynli.report.explanations import explanation_sheets, heading
 from partynli.report.sheets import Sheet, sheet_2, sheet_5, sheet_against, sheet_alt_test, sheet_honesty, sheet_own
 
 SYNTHETIC = "SYNTHETIC: answers come from simulated participants and say nothing about any model."
 _DIGITS = 3
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
-
-
-def escape(text: str) -> str:
-    """A foreign text in Markdown: one line, no control characters, no markup, no HTML.
-
-    >>> escape("a|b\\n<img src=x>")
-    'a\\\\|b \\\\<img src=x\\\\>'
-    """
-    line = "".join(sign if sign.isprintable() else " " for sign in text)
-    return _MARKUP.sub(r"\\\1", line)
 
 
 def to_markdown(overview: Overview, explanations: Sequence[ExplanationReport] = ()) -> str:

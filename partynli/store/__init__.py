@@ -7,8 +7,10 @@ A run is a folder with ``run.sqlite`` (every attempt, raw), ``manifest.json`` (w
 from partynli.store.batches import Batches
 from partynli.store.database import held_by, is_remote, list_runs, runs_dir
 from partynli.store.importing import Earlier, Importing, importing, refuse_existing
+from partynli.store.items import StoredItems
 from partynli.store.rows import Attempt, AttemptStatus, Batch, BatchRequest, JudgmentRow, Outcome, Tally, storable
-from partynli.store.run import Run, StoredItems
+from partynli.store.run import Run
+from partynli.store.trials import StoredTrial, StoredTrials
 from partynli.store.writer import Writer
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "Outcome",
     "Run",
     "StoredItems",
+    "StoredTrial",
+    "StoredTrials",
     "Tally",
     "Writer",
     "held_by",

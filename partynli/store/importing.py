@@ -13,9 +13,10 @@ from partynli.records import Item, Participant
 from partynli.store.database import connect, hold, plain, transaction
 from partynli.store.layout import lay_out, remove_unfinished
 from partynli.store.manifest import write_manifest
-from partynli.store.rows import JudgmentRow
+from partynli.store.rows import Attempt, JudgmentRow
 
 _INSERT = f"INSERT OR IGNORE INTO judgment VALUES ({','.join('?' * len(JudgmentRow._fields))})"
+_INSERT_ATTEMPT = f"INSERT INTO attempt ({','.join(Attempt._fields)}) VALUES ({','.join('?' * len(Attempt._fields))})"
 _CACHE_KIB = 64 * 1024
 
 
@@ -58,6 +59,21 @@ class Importing:
             bodies = ((key, text) for key, text in kept.items() if key not in lost)
             self._db.executemany("INSERT OR IGNORE INTO body VALUES (?, ?)", bodies)
         return late
+
+    def add_attempts(self, rows: Sequence[Attempt], bodies: Iterable[tuple[str, str]]) -> None:
+        """Store attempts, in the order in which they were made, and the requests and prompts that they name."""
+        self._db.executemany(_INSERT_ATTEMPT, rows)
+        self._db.executemany("INSERT OR IGNORE INTO body VALUES (?, ?)", bodies)
+
+    def add_human(self, about: str, rows: Iterable[str]) -> None:
+        """Store people's answers, as `Run.human` gives them: JSON that says whose they are, and JSON of each row."""
+        self.note("human", about)
+        self._db.execute("CREATE TABLE human (n INTEGER PRIMARY KEY, json TEXT NOT NULL)")
+        self._db.executemany("INSERT INTO human (json) VALUES (?)", ((row,) for row in rows))
+
+    def note(self, key: str, value: str) -> None:
+        """Store a value in the table `meta`."""
+        self._db.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
 
     def _last(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(rowid), 0) FROM judgment").fetchone()[0])

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from partynli.errors import PlanMismatchError, RunError, StoreError
-from partynli.hashing import canonical_json
 from partynli.records import Batching, Item, Participant, Price, Serving
 from partynli.store.batches import Batches
 from partynli.store.database import connect, explained, hold, plain, transaction
+from partynli.store.items import StoredItems, parsed, short
 from partynli.store.layout import lay_out, remove_unfinished
 from partynli.store.manifest import read_manifest, write_manifest
 from partynli.store.rows import VERSION, Attempt, AttemptStatus, Judged, JudgmentRow, Outcome, Tally
+from partynli.store.trials import StoredTrials
 
 _TALLIES = """
 SELECT participant, count(*), sum(valid), sum(NOT valid AND NOT drift AND rejected > ?), sum(drift AND NOT valid),
@@ -139,16 +140,18 @@ class Run:
         if changed := [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]:
             first, others = changed[0], f" (also: {', '.join(changed[1:])})" if changed[1:] else ""
             raise PlanMismatchError(
-                f"run {self.name!r} was made by another plan: {first} was {_short(old.get(first))}, "
-                f"now {_short(new.get(first))}{others}; nothing was changed. Choose another --run, or go on with it "
+                f"run {self.name!r} was made by another plan: {first} was {short(old.get(first))}, "
+                f"now {short(new.get(first))}{others}; nothing was changed. Choose another --run, or go on with it "
                 f"as it was: partynli resume {self.name}"
             )
+        if "imported" in self.manifest:
+            raise PlanMismatchError(f"run {self.name!r} was imported and takes no new answers; choose another --run")
 
     def participants(self) -> dict[str, Participant]:
         """Participants by id, in the plan's order."""
         with self._explained():
             rows = self._db.execute("SELECT id, json FROM participant").fetchall()
-        found = {id_: _participant(_parsed(text, self.database), self.database) for id_, text in rows}
+        found = {id_: _participant(parsed(text, self.database), self.database) for id_, text in rows}
         order = self.manifest["plan"]["participants"]
         return {id_: found[id_] for id_ in order if id_ in found} | found
 
@@ -164,6 +167,11 @@ class Run:
     def batches(self) -> Batches:
         """The batches that were sent for it."""
         return Batches(self._db, self.database)
+
+    @property
+    def trials(self) -> StoredTrials:
+        """The trials that have a judgment, with all that is stored of them, read from the disk as they are needed."""
+        return StoredTrials(self._db, self.database, list(self.participants()))
 
     @property
     def items(self) -> StoredItems:
@@ -188,13 +196,17 @@ class Run:
             return self._db.execute("SELECT 1 FROM attempt LIMIT 1").fetchone() is None
 
     def tallies(self) -> dict[str, Tally]:
-        """What is stored, by participant id."""
+        """What is stored, by participant id; of an import without attempts, what it said of them."""
+        if (said := self.meta("tallies")) is not None:
+            return {one: Tally(**tally) for one, tally in parsed(said, self.database).items()}
         with self._explained():
             rows = self._db.execute(_TALLIES, [self.manifest["plan"]["reasks"]] * 2)
             return {row[0]: Tally(*row[1:]) for row in rows}
 
     def reasons(self, status: AttemptStatus | None = None) -> dict[str, dict[str, int]]:
         """How many attempts were rejected, failed or drifted (or only those of one kind), by participant and reason."""
+        if (said := self.meta("reasons")) is not None:
+            return parsed(said, self.database)
         found: dict[str, dict[str, int]] = {}
         with self._explained():
             rows = self._db.execute(
@@ -276,6 +288,12 @@ class Run:
         with self._explained():
             return [uid for (uid,) in self._db.execute("SELECT uid FROM item ORDER BY n")]
 
+    @property
+    def changes(self) -> int:
+        """A number that is another one when somebody else has written to the run since it was last asked for."""
+        with self._explained():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
     def served(self) -> dict[str, tuple[str | None, str | None]]:
         """The model that gave each participant's first answer, and its fingerprint."""
         with self._explained():
@@ -303,6 +321,14 @@ class Run:
         if row is None:
             raise StoreError(f"{self.database} lacks the body {hash_}; the file is damaged")
         return str(row[0])
+
+    def human(self) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """People's answers that an import brought: whose they are, and the rows; None where it brought none."""
+        if (said := self.meta("human")) is None:
+            return None
+        with self._explained():
+            rows = self._db.execute("SELECT json FROM human ORDER BY n").fetchall()
+        return parsed(said, self.database), [parsed(text, self.database) for (text,) in rows]
 
     def meta(self, key: str) -> str | None:
         """A value of the table `meta`, or None."""
@@ -341,38 +367,6 @@ class Run:
         return explained(self.database)
 
 
-class StoredItems:
-    """Items of a run, read in chunks: as many as there are, in little memory."""
-
-    def __init__(self, db: sqlite3.Connection, database: Path) -> None:
-        self._db = db
-        self._database = database
-
-    def __len__(self) -> int:
-        with explained(self._database):
-            return int(self._db.execute("SELECT count(*) FROM item").fetchone()[0])
-
-    def __iter__(self) -> Iterator[Item]:
-        last = 0
-        while rows := self._next(last):
-            for _, uid, text in rows:
-                yield Item(uid, _parsed(text, self._database))
-            last = rows[-1][0]
-
-    def _next(self, last: int) -> list[tuple[int, str, str]]:
-        with explained(self._database):
-            return self._db.execute(
-                "SELECT n, uid, json FROM item WHERE n > ? ORDER BY n LIMIT 200", (last,)
-            ).fetchall()
-
-
-def _parsed(text: str, database: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except (TypeError, ValueError):
-        raise StoreError(f"{database}: {_short(text)} is no JSON object; the file is damaged") from None
-
-
 def _participant(stored: dict[str, Any], database: Path) -> Participant:
     try:
         price = stored.pop("price")
@@ -384,8 +378,3 @@ def _participant(stored: dict[str, Any], database: Path) -> Participant:
             f"{database}: participant {stored.get('name')!r} is not stored as this partynli stores it; the file is "
             "damaged, or another version wrote it"
         ) from None
-
-
-def _short(value: object) -> str:
-    text = canonical_json(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: a folder sent in one commit, and fetched again."""

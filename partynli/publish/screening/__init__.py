@@ -1,0 +1,1 @@
+"""What keeps a dataset from being published until somebody says that it is meant so."""

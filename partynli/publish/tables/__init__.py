@@ -1,0 +1,1 @@
+"""A run as a folder of tables, and such a folder made into a run again."""
