@@ -19,6 +19,9 @@ REASONS = (
 )
 """The kinds of reasoning of LiTEx (Hong et al. 2025), by the names of its data: labels of the task ``reasons``."""
 
+LETTERS = "ABCDEFGH"
+"""Letters of answer options, where a task has them listed."""
+
 ERROR = "error"
 """Stands where a trial has no valid answer: missing data, never a label."""
 

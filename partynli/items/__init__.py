@@ -22,6 +22,7 @@ DATASETS: Mapping[str, tuple[str, str]] = {
         "partynli.items.varierr341",
         "341 NLI items with label counts of ChaosNLI, MNLI and VariErr (Chen et al. 2024); downloaded once",
     ),
+    "anli": ("partynli.items.anli", "3,200 NLI items of ANLI's three test sets (Nie et al. 2020); downloaded once"),
 }
 
 

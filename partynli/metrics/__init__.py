@@ -17,8 +17,9 @@ from partynli.metrics.agreement import (
     set_distances,
 )
 from partynli.metrics.alt_test import EPSILONS, MIN_ITEMS, AltTest, alt_test
+from partynli.metrics.calibration import expected_calibration_error
 from partynli.metrics.ceiling import draw_two_groups, draw_without_replacement, size_matched_ceiling
-from partynli.metrics.classification import cohen_kappa, confusion_table, f1_by_label
+from partynli.metrics.classification import cohen_kappa, confusion_table, f1_by_label, recall_by_label, weighted_f1
 from partynli.metrics.comparison import COMPARISONS, compare
 from partynli.metrics.consistency import consistency, distinct_labels, share_consistent
 from partynli.metrics.conventions import CONVENTIONS, Convention, convention
@@ -36,6 +37,7 @@ from partynli.metrics.distribution import (
     js_distance,
     js_divergence,
     kl_divergence,
+    kl_element_mean,
     kl_laplace,
     label_counts,
     probabilities,
@@ -46,6 +48,7 @@ from partynli.metrics.influence import effective_number, mean_correlation, pairw
 from partynli.metrics.missingness import Bounds, missingness_bounds
 from partynli.metrics.modal import agreement, modal_label, same_mode
 from partynli.metrics.null import null_constant, null_marginal, null_shuffled, null_uniform
+from partynli.metrics.option_scores import BoundedDistribution, bounded_softmax, p_norm, p_softmax
 from partynli.metrics.participants import (
     Jackknife,
     bootstrap_participants_items,
@@ -74,6 +77,7 @@ __all__ = [
     "MIN_ITEMS",
     "SET_DISTANCES",
     "AltTest",
+    "BoundedDistribution",
     "Bounds",
     "Convention",
     "Interval",
@@ -88,6 +92,7 @@ __all__ = [
     "bootstrap",
     "bootstrap_mean",
     "bootstrap_participants_items",
+    "bounded_softmax",
     "brier_score",
     "cohen_kappa",
     "compare",
@@ -108,6 +113,7 @@ __all__ = [
     "ent_ce",
     "entropy",
     "entropy_correlation",
+    "expected_calibration_error",
     "f1_by_label",
     "item_differences",
     "item_mean",
@@ -122,6 +128,7 @@ __all__ = [
     "kendall_tau",
     "kendall_tau_of_ranks",
     "kl_divergence",
+    "kl_element_mean",
     "kl_laplace",
     "krippendorff_alpha",
     "krippendorff_alpha_of_codes",
@@ -138,6 +145,8 @@ __all__ = [
     "null_marginal",
     "null_shuffled",
     "null_uniform",
+    "p_norm",
+    "p_softmax",
     "pairable_units",
     "pairwise_correlation",
     "percentile_interval",
@@ -145,6 +154,7 @@ __all__ = [
     "rank_cs",
     "rarefied_entropy",
     "recalibrate",
+    "recall_by_label",
     "same_mode",
     "set_distances",
     "share_consistent",
@@ -152,4 +162,5 @@ __all__ = [
     "soft_accuracy",
     "soft_f1",
     "total_variation",
+    "weighted_f1",
 ]

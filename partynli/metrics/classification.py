@@ -110,6 +110,67 @@ def f1_by_label(confusion: ArrayLike) -> FloatArray:
     return f1
 
 
+def recall_by_label(confusion: ArrayLike) -> FloatArray:
+    """Share of each category's things that the coder found.
+
+    Parameters
+    ----------
+    confusion
+        (..., K, K) counts, the reference's category in the row.
+
+    Returns
+    -------
+    FloatArray
+        (..., K) from 0 to 1; NaN for a category that the reference never used.
+
+    Raises
+    ------
+    InputError
+        If the table is not square, or counts are negative.
+
+    Examples
+    --------
+    >>> recall_by_label([[20, 5], [10, 15]]).tolist()
+    [0.8, 0.6]
+    """
+    n_ab = _square(confusion)
+    support = n_ab.sum(-1)
+    recall: FloatArray = np.diagonal(n_ab, axis1=-2, axis2=-1) / np.where(support > 0, support, np.nan)
+    return recall
+
+
+def weighted_f1(confusion: ArrayLike) -> FloatArray:
+    """Mean F1 of the categories, each weighted by how often the reference used it.
+
+    With K equally frequent categories, a coder who always gives the same one reaches 2 / (K (K + 1)): 0.167 for three.
+
+    Parameters
+    ----------
+    confusion
+        (..., K, K) counts, the reference's category in the row.
+
+    Returns
+    -------
+    FloatArray
+        (...) from 0 to 1; NaN for an empty table.
+
+    Raises
+    ------
+    InputError
+        If the table is not square, or counts are negative.
+
+    Examples
+    --------
+    >>> round(float(weighted_f1([[0, 0, 10], [0, 0, 10], [0, 0, 10]])), 4)
+    0.1667
+    """
+    n_ab = _square(confusion)
+    support = n_ab.sum(-1)
+    n = support.sum(-1)
+    total: FloatArray = np.nan_to_num(f1_by_label(n_ab) * support, nan=0.0).sum(-1)
+    return (total / np.where(n > 0, n, np.nan))[()]
+
+
 def _square(confusion: ArrayLike) -> FloatArray:
     x = as_counts(confusion, "a confusion table")
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:

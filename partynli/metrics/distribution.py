@@ -202,6 +202,38 @@ def kl_divergence(p: ArrayLike, q: ArrayLike, eps: float = 1e-10, clip: Literal[
     return over_labels(np.add, x * (np.log(x) - np.log(y)))[()]
 
 
+def kl_element_mean(p: ArrayLike, q: ArrayLike, eps: float = 1e-10, clip: Literal["both", "q"] = "both") -> FloatArray:
+    """KL(P || Q) / K: PyTorch's ``kl_div(log_q, p, reduction="mean")``, a mean over cells and not over items.
+
+    Chen et al. (2024, 2025) print it as KL in their fine-tuning tables: with three labels, a third of `kl_divergence`.
+
+    Parameters
+    ----------
+    p, q
+        (..., K) distributions; the leading axes broadcast.
+    eps, clip
+        As in `kl_divergence`; PyTorch clips nothing, which is eps = 0.
+
+    Returns
+    -------
+    FloatArray
+        (...), in nats. NaN where either is undefined.
+
+    Raises
+    ------
+    InputError
+        If a row is no distribution, the shapes do not fit, or eps is not in [0, 1).
+
+    Examples
+    --------
+    >>> p, q = [0.5, 0.5, 0.0], [0.25, 0.25, 0.5]
+    >>> round(float(kl_divergence(p, q, eps=0)), 4), round(float(kl_element_mean(p, q, eps=0)), 4)
+    (0.6931, 0.231)
+    """
+    mean: FloatArray = kl_divergence(p, q, eps=eps, clip=clip) / np.shape(p)[-1]
+    return mean
+
+
 def _clipped(p: FloatArray, eps: float) -> FloatArray:
     floored = np.maximum(p, eps)
     return floored / over_labels(np.add, floored)[..., None]

@@ -29,7 +29,7 @@ def test_demo_is_of_our_own_writing() -> None:
 def test_unknown_dataset() -> None:
     with pytest.raises(ItemsError, match="unknown dataset 'livenly'; did you mean livenli"):
         load_dataset("livenly")
-    with pytest.raises(ItemsError, match=r"unknown dataset ''; known: demo, livenli"):
+    with pytest.raises(ItemsError, match=r"unknown dataset ''; known: anli, demo, livenli"):
         load_dataset("")
     with pytest.raises(ItemsError, match=r"\(a file of your own ends in .jsonl, "):
         load_dataset("x" * 5000)
