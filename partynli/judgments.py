@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from partynli.errors import RegistryError
 from partynli.labels import collapse, join_labels
+from partynli.listing import ListReader
+from partynli.options import OptionsReader
 from partynli.records import Judgment, Rejection, Response, Span, Task
 
 
@@ -369,4 +371,6 @@ def _why_not(response: Response, text: str) -> Rejection:
 _READERS: Mapping[str, tuple[int, Callable[[Task], Reader]]] = {
     "livenli": (2, LiveNLIReader),
     "reasons": (1, ReasonsReader),
+    "options": (1, OptionsReader),
+    "list": (1, ListReader),
 }

@@ -17,7 +17,7 @@ from partynli.hashing import canonical_json, content_hash, text_hash
 
 _quote = json.encoder.encode_basestring
 
-Route = Literal["litellm", "openai", "vllm", "simulated"]
+Route = Literal["litellm", "openai", "vllm", "hf", "simulated"]
 RejectionReason = Literal["refusal", "truncated", "empty", "not_json", "schema", "unknown_label"]
 
 
@@ -142,6 +142,8 @@ class Participant:
     quantization: str | None = None
     guided_decoding: bool = False
     """Whether the server lets the model write nothing but JSON of the shape that the task asks for."""
+    options: str = ""
+    """Letters whose scores are asked for at the first token, ``ABC``; empty where an ordinary answer is wanted."""
 
     provider: str = ""
     family: str | None = None
@@ -174,6 +176,7 @@ class Participant:
             "dtype": self.dtype,
             "quantization": self.quantization,
             **({"guided_decoding": True} if self.guided_decoding else {}),
+            **({"options": self.options} if self.options else {}),
         }
 
     @cached_property
@@ -263,6 +266,18 @@ class Usage(NamedTuple):
     tokens_out: int | None = None
 
 
+class OptionScores(NamedTuple):
+    """What a model makes of every answer option before it answers: scores of their letters at the first token.
+
+    All are of one kind, raw logits or log-probabilities, which differ by a constant.
+    """
+
+    of: Mapping[str, float]
+    """By letter; an option that was not returned is not in it."""
+    bound: float | None
+    """The highest score that an option can have that is not in `of`; None where nothing is known."""
+
+
 class Response(NamedTuple):
     """One answer of a provider, whatever it says."""
 
@@ -282,6 +297,8 @@ class Response(NamedTuple):
     """The reasoning was begun and never closed."""
     headers: Mapping[str, str] = MappingProxyType({})
     """Headers of the answer, for the limits that they tell."""
+    option_scores: OptionScores | None = None
+    """Scores of letters at the first token; None where none came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ SIZES = {  # table 1, but for qwen3's 1.7, which it writes 1
     "gemma3": [1, 4, 12, 27],
     "qwen3": [0.6, 1.7, 4, 8, 14, 32, 235],
 }
-UNBILLED = ("vllm", "ollama", "local", "simulated")
+UNBILLED = ("vllm", "hf", "ollama", "local", "simulated")
 BILLED = [one for one in SHIPPED.participants.values() if one.provider not in UNBILLED]
 
 
@@ -388,7 +388,7 @@ REPLACEMENTS = [
     ("rpm: 60", f"rpm: 1{'0' * 400}", "providers.host.rpm: input should be a valid number (found 1000"),
     ("rpm: 60", "concurrency: 1.5", "providers.host.concurrency: input should be a valid integer (found 1.5)"),
     ("rpm: 60", "seed: 7", "providers.host.seed: input should be 'auto' (found 7)"),
-    ("route: openai", "route: open", "host.route: input should be 'litellm', 'openai', 'vllm' or 'simulated'"),
+    ("route: openai", "route: open", "host.route: input should be 'litellm', 'openai', 'vllm', 'hf' or 'simulated'"),
     ("model: m1", "model: 7", "participants.one.model: input should be a valid string (found 7)"),
     ("model: m1", "model: ''", "participants.one.model: string should have at least 1 character (found '')"),
     (", model: m1", "", "participants.one.model: field required"),

@@ -142,7 +142,7 @@ def command(
 def caps_of(registry: Registry) -> dict[str, ProviderCaps]:
     """The limits that the registry sets for each provider."""
     return {
-        name: ProviderCaps(entry.rpm, entry.tpm, entry.concurrency if entry.route != "vllm" else None)
+        name: ProviderCaps(entry.rpm, entry.tpm, entry.concurrency if entry.route not in ("vllm", "hf") else None)
         for name, entry in registry.providers.items()
     }
 

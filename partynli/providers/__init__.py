@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 
 from partynli.errors import RegistryError
 from partynli.providers.base import Provider
@@ -15,6 +16,7 @@ from partynli.records import Participant
 _ROUTES: Mapping[str, tuple[str, str]] = {
     "openai": ("partynli.providers.openai_compatible", "OpenAICompatibleProvider"),
     "vllm": ("partynli.providers.vllm", "VLLMProvider"),
+    "hf": ("partynli.providers.hf", "HFProvider"),
     "litellm": ("partynli.providers.litellm", "LiteLLMProvider"),
     "simulated": ("partynli.providers.simulated", "SimulatedProvider"),
 }
@@ -40,6 +42,8 @@ def lacking(participant: Participant, environ: Mapping[str, str]) -> str | None:
     if participant.needs_server:
         why: str | None = import_module("partynli.providers.vllm.managed").missing(participant, environ)
         return why
+    if participant.route == "hf" and not all(map(find_spec, ("torch", "transformers"))):
+        return "torch and transformers are not installed: pip install 'partynli[hf]'"
     return None
 
 

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from partynli.errors import ErrorKind, ProviderError
+from partynli.providers.option_scores import read_option_scores
 from partynli.records import Request, Response, Usage
 
 
@@ -167,6 +168,7 @@ def read_completion(body: Any, raw: str, headers: Mapping[str, str]) -> Response
         refused=_refused(message),
         open_reasoning=is_open or (not text.strip() and bool(reasoning) and finish == "length"),
         headers=headers,
+        option_scores=read_option_scores(choice.get("logprobs"), body.get("option_tokens")),
     )
 
 

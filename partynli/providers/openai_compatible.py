@@ -14,6 +14,7 @@ import aiohttp
 from partynli.errors import InputError, ProviderError
 from partynli.hashing import canonical_json
 from partynli.providers.base import POLICY_CODES, error_code, failure, read_completion, redact, refusal
+from partynli.providers.option_scores import demand_scores
 from partynli.records import Participant, Request, Response
 
 _REACH_S = 15.0
@@ -136,7 +137,7 @@ class OpenAICompatibleProvider:
         except ValueError as error:  # a key that no header can hold, say
             text = redact(" ".join(str(error).split()), self._key)
             raise ProviderError(f"the call cannot be sent: {text}", "fatal_participant") from None
-        return read_answer(status, content, headers, self._key)
+        return demand_scores(request, read_answer(status, content, headers, self._key))
 
     def _body(self, request: Request) -> bytes:
         participant = request.participant

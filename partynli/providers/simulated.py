@@ -6,13 +6,16 @@ persona's `lean` and `decisiveness` bend it, a hash of persona and item picks th
 the share `noise` of its trials the persona picks anew.
 
 Asked which kind of reasoning an explanation shows (the task ``reasons``), a persona names one of the kinds by a hash of
-itself and the text, and so agrees with nobody beyond chance.
+itself and the text, and so agrees with nobody beyond chance. Asked for scores of options, it gives those of its opinion
+of the item (`partynli.providers.simulated_scores`). Asked for explanations of a label (the task ``explain``), it lists
+some, in a form of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +24,10 @@ from random import Random
 from partynli.errors import ProviderError, unknown_name
 from partynli.hashing import canonical_json
 from partynli.labels import LABELS, REASONS
-from partynli.providers.wording import TONES, Text, answer, coded, quote, spoil
+from partynli.listing import LABEL, VERDICT
+from partynli.providers.base import read_completion
+from partynli.providers.simulated_scores import scores_answer
+from partynli.providers.wording import TONES, Text, answer, coded, listed, quote, spoil
 from partynli.records import Participant, Prompt, Request, Response, Usage
 
 SERVED_MODEL = "partynli-simulated"
@@ -127,15 +133,28 @@ class SimulatedProvider:
             await asyncio.sleep(min(persona.latency_s, timeout))
             if persona.latency_s > timeout:
                 raise ProviderError(f"no answer within {timeout:g} s", "retryable", billable=True)
+        if request.participant.options:
+            return self._scores(persona, request)
         scene = self._scene(request.prompt)
         seed = request.seed
         rng = Random() if seed is None else Random(_digest(persona.name, scene.name, b"%d" % seed))
         if request.prompt.texts.keys() >= _CODED:
             return _code(rng, persona, scene)
+        if VERDICT in request.prompt.texts:
+            return _list(rng, persona, scene, request.prompt.texts[LABEL])
         opinion = scene.opinions.get(persona.name)
         if opinion is None:
             opinion = scene.opinions[persona.name] = _form_opinion(persona, scene)
         return _answer(rng, persona, scene, opinion)
+
+    def _scores(self, persona: _Persona, request: Request) -> Response:
+        texts = request.prompt.texts
+        item = {name: texts[name] for name in _KEYS if name in texts}
+        scene = _make_scene(Prompt(request.prompt.messages, item or texts))  # one item has one opinion, however put
+        weights = _form_opinion(persona, scene).weights
+        rng = Random(_digest(persona.name, request.prompt.hash.encode()))
+        raw = scores_answer(rng, weights, request.participant.options, texts, SERVED_MODEL, scene.tokens_in)
+        return read_completion(json.loads(raw), raw, {})
 
     def _persona(self, participant: Participant) -> _Persona:
         persona = self._personas.get(participant.id)
@@ -267,6 +286,12 @@ def _answer(rng: Random, persona: _Persona, scene: _Scene, opinion: _Opinion) ->
 def _code(rng: Random, persona: _Persona, scene: _Scene) -> Response:
     own = Random(_digest(persona.name, scene.name)).choice(REASONS)
     return _say(rng, persona, scene, coded(rng.choice(REASONS) if rng.random() < persona.noise else own))
+
+
+def _list(rng: Random, persona: _Persona, scene: _Scene, label: str) -> Response:
+    texts = [text for text in scene.texts if text.key in _KEYS.values()]
+    form = Random(persona.name).random()
+    return _say(rng, persona, scene, listed(rng, label, persona.tone, texts, form))
 
 
 def _say(rng: Random, persona: _Persona, scene: _Scene, text: str) -> Response:

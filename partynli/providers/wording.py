@@ -179,6 +179,39 @@ def answer(rng: Random, chosen: Sequence[str], tone: str, words: float, texts: S
     )
 
 
+def listed(rng: Random, label: str, tone: str, texts: Sequence[Text], form: float) -> str:
+    """The answer of a persona that was asked for explanations of one label.
+
+    Parameters
+    ----------
+    rng
+        Decides all that is left open.
+    label
+        One of true, either, false.
+    tone
+        One of `TONES`.
+    texts
+        The item's.
+    form
+        From 0 to below 1: which of four ways to write a list the persona has.
+    """
+    marked = [text.mark(rng)[1] for text in texts] or [["it"]]
+    said = explain(rng, [label], tone, 30 * rng.randint(2, 4), marked[0], marked[-1])
+    sentences = re.split(r"(?<=\.) (?=[A-Z\"])", said)
+    mark, before, after = _FORMS[int(form * len(_FORMS))]
+    lines = "\n".join(mark.format(number) + one for number, one in enumerate(sentences, start=1))
+    return before + lines + after
+
+
+_FORMS = (
+    # what stands before each line, before the list, and behind it
+    ("{}. ", "", ""),
+    ("- ", "", ""),
+    ("* ", "Here are possible explanations:\n\n", ""),
+    ("{}. ", "", "\n\nNote: these explanations are made up."),
+)
+
+
 def coded(category: str) -> str:
     """The answer of a persona that was asked which kind of reasoning an explanation shows."""
     return json.dumps({"reason": "A made-up choice of a simulated participant.", "category": category})

@@ -104,7 +104,7 @@ class Registry:
     def _resolve(self, name: str) -> Participant:
         entry = self._file.participants[name]
         provider = self._file.providers[entry.provider]
-        free = provider.route in ("vllm", "simulated")
+        free = provider.route in ("vllm", "hf", "simulated")
         price = Price(**entry.price.model_dump()) if entry.price else None if free else fallback_price(entry.model)
         return Participant(
             name=name,
@@ -126,7 +126,7 @@ class Registry:
             rpm=entry.rpm,
             tpm=entry.tpm,
             # servers of local models share nothing: each may have as many calls in flight as the provider's entry says
-            concurrency=entry.concurrency or (provider.concurrency if provider.route == "vllm" else None),
+            concurrency=entry.concurrency or (provider.concurrency if provider.route in ("vllm", "hf") else None),
             temperature_max=entry.temperature_max or provider.temperature_max,
             timeout_s=entry.timeout_s or provider.timeout_s or 300.0,
             serving=Serving.from_json({**_given(provider.serve), **_given(entry.serve)}),

@@ -74,7 +74,7 @@ class Lane:
         most = most_in_flight(participants, caps.most)
         self.requests = Pacer(rpm)
         self.tokens = Pacer(_strictest(one.tpm for one in participants))
-        free = participants[0].route in ("simulated", "vllm")
+        free = participants[0].route in ("simulated", "vllm", "hf")
         known = free or rpm is not None or caps.requests.per_minute is not None
         # a known pace needs no careful start; where none is known, one call goes ahead and its answer's headers tell
         self.in_flight = InFlight(most, start=most if known else 1)

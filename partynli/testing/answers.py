@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from random import Random
 from typing import Literal
 
 from partynli.testing.behaviour import Behaviour, Fault
@@ -27,6 +30,8 @@ class Answer:
     """True where another model than the one asked for seems to have answered."""
     usage: bool = True
     """False leaves the token counts out."""
+    token_scores: Mapping[str, float] = field(default_factory=dict)
+    """Log-probabilities of the first token, by its text, for protocols that tell them; made up if empty."""
 
 
 _REASONS = {
@@ -93,6 +98,28 @@ def draw(seed: int, model: str, user_text: str, count: int) -> int:
 
 def answer(behaviour: Behaviour, model: str, user_text: str, count: int, fault: Fault | None) -> Answer:
     """What `model` says to `user_text`, which it has answered `count` times before."""
+    said = _said(behaviour, model, user_text, count, fault)
+    return replace(said, token_scores=behaviour.token_scores) if behaviour.token_scores else said
+
+
+_WORDS = ("A", "B", "C", " A", " B", " C", "The", "I", "Based", "Answer", "Option", "True", "False", "Neutral", "Given",
+    "Let", "Context", "Statement", "Ent", "D", "E", "To", "**", "\n")  # fmt: skip
+
+
+def made_up_scores(number: int) -> dict[str, float]:
+    """Log-probabilities of some tokens, those of A, B and C the likeliest by far.
+
+    >>> scores = made_up_scores(7)
+    >>> sorted(sorted(scores, key=scores.get)[-3:]), round(sum(math.exp(one) for one in scores.values()), 6)
+    (['A', 'B', 'C'], 1.0)
+    """
+    rng = Random(number)
+    logits = {word: rng.gauss(0, 1) + (8 if word in "ABC" else 0) for word in _WORDS}
+    normaliser = math.log(sum(map(math.exp, logits.values())))
+    return {word: logit - normaliser for word, logit in logits.items()}
+
+
+def _said(behaviour: Behaviour, model: str, user_text: str, count: int, fault: Fault | None) -> Answer:
     number = draw(behaviour.seed, model, user_text, count)
     label = behaviour.labels[number % len(behaviour.labels)]
     number >>= 16

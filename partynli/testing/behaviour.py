@@ -108,6 +108,8 @@ class Behaviour:
     """Labels to choose from, evenly; name one twice to choose it twice as often."""
     text: str | None = None
     """A fixed text in place of an answer to LiveNLI's question, for tasks of your own."""
+    token_scores: Mapping[str, float] = field(default_factory=dict)
+    """Log-probabilities of an answer's first token, by its text, where a request asks for them; made up if empty."""
     seed: int = 0
     """Same seed, same answers: a label is the hash of seed, model, user text and how often that text was answered."""
 

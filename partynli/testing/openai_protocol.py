@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from partynli.testing.answers import Answer
+from partynli.testing.answers import Answer, draw, made_up_scores
 from partynli.testing.limits import Quota
 from partynli.testing.wire import Call, Problem, count_tokens, served_model
 
@@ -53,7 +53,7 @@ class OpenAIProtocol:
             "object": "chat.completion",
             "created": int(time.time()),
             "model": served_model(call, answer),
-            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
+            "choices": [{"index": 0, "message": message, "logprobs": _logprobs(call, answer), "finish_reason": finish}],
             "system_fingerprint": "fp_drifted" if answer.drifted else "fp_loopback",
         }
         if answer.usage:
@@ -85,6 +85,16 @@ class OpenAIProtocol:
         """A list of model objects."""
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "loopback"} for name in names]
         return {"object": "list", "data": data}
+
+
+def _logprobs(call: Call, answer: Answer) -> dict[str, Any] | None:
+    """The likeliest tokens at the first place of an answer, for calls that ask for them."""
+    if not call.body.get("logprobs") or not answer.text:
+        return None
+    scores = answer.token_scores or made_up_scores(draw(0, call.model, call.user_text, 0))
+    ranked = sorted(scores.items(), key=lambda one: -one[1])
+    listed = [{"token": token, "logprob": score, "bytes": list(token.encode())} for token, score in ranked]
+    return {"content": [{**listed[0], "top_logprobs": listed[: int(call.body.get("top_logprobs") or 0)]}]}
 
 
 def duration(seconds: float) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from partynli.errors import ProviderError
 from partynli.hashing import canonical_json
+from partynli.providers.base import read_completion
 from partynli.providers.openai_compatible import OpenAICompatibleProvider
+from partynli.providers.option_scores import option_tokens
 from partynli.providers.vllm.managed import ManagedServer
-from partynli.records import Participant, Request, Response
+from partynli.records import Participant, Prompt, Request, Response
 
 _PROBE = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is the sky blue?"}]
 _DATE = {"date_string": "26 Jul 2024"}
@@ -34,6 +38,7 @@ class VLLMProvider:
         self._server = ManagedServer(participant) if self.serves else None
         self._http = OpenAICompatibleProvider(participant.api_base, api_key) if participant.api_base else None
         self._observed: dict[str, asyncio.Future[str]] = {}
+        self._scored: dict[str, asyncio.Future[tuple[Participant, dict[str, str]]]] = {}
 
     @classmethod
     def for_participant(cls, participant: Participant, api_key: str | None) -> VLLMProvider:
@@ -58,6 +63,7 @@ class VLLMProvider:
         if self._http is None or not self._http.is_at(address):
             before, self._http = self._http, OpenAICompatibleProvider(address, self._server.key)
             self._observed.clear()
+            self._scored.clear()
             if before is not None:
                 await before.aclose()
 
@@ -76,10 +82,11 @@ class VLLMProvider:
         asked = request.participant.model
         try:
             fingerprint = await self._fingerprint(http, asked, timeout)
-            response = await http.generate(request, timeout=timeout)
+            response = await self._ask(http, request, timeout)
         except ProviderError as error:
             if error.kind == "retryable":  # another server may answer when it is there again
                 self._observed.pop(asked, None)
+                self._scored.pop(request.participant.id, None)
                 if self._server is not None:
                     self._server.doubt()
             raise
@@ -91,6 +98,17 @@ class VLLMProvider:
                 raw=response.raw,
             )
         return response._replace(fingerprint=fingerprint)
+
+    async def _ask(self, http: OpenAICompatibleProvider, request: Request, timeout: float) -> Response:
+        if not request.participant.options:
+            return await http.generate(request, timeout=timeout)
+        scored = self._scored.get(request.participant.id)
+        if scored is None:
+            finding = _with_tokens(http, request.participant, request.prompt, timeout)
+            scored = self._scored[request.participant.id] = asyncio.ensure_future(finding)
+        participant, names = await asyncio.shield(scored)
+        response = await http.generate(request._replace(participant=participant), timeout=timeout)
+        return response if response.refused else _named(response, names)
 
     async def _fingerprint(self, http: OpenAICompatibleProvider, model: str, timeout: float) -> str:
         """What the server is, asked once: version of vLLM, and a hash of what its chat template makes of a probe."""
@@ -105,6 +123,37 @@ async def _observe(http: OpenAICompatibleProvider, model: str, timeout: float) -
     probe = {"model": model, "messages": _PROBE, "add_generation_prompt": True, "chat_template_kwargs": _DATE}
     tokens = await http.ask("POST", "/tokenize", probe, timeout)
     return f"vllm {_text(version, 'version')}, chat template {_hash(tokens)}"
+
+
+async def _with_tokens(
+    http: OpenAICompatibleProvider, participant: Participant, prompt: Prompt, timeout: float
+) -> tuple[Participant, dict[str, str]]:
+    """The participant, asked for the tokens of its options by their numbers; and these tokens' names, by letter."""
+
+    async def tokens(*answer: str) -> list[int]:
+        messages = [*prompt.messages, *({"role": "assistant", "content": one} for one in answer)]
+        body = {"model": participant.model, "messages": messages, "add_generation_prompt": not answer}
+        if given := participant.params.get("chat_template_kwargs"):
+            body["chat_template_kwargs"] = given
+        found = (await http.ask("POST", "/tokenize", body, timeout)).get("tokens")
+        if not isinstance(found, list):
+            raise ProviderError(
+                "the server does not tell how it divides texts into tokens (/tokenize), which options are scored by; "
+                "reach it by the route openai, where their texts are enough",
+                "fatal_participant",
+            )
+        return found
+
+    ids = option_tokens(await tokens(), {letter: await tokens(letter) for letter in participant.options})
+    wanted = {"logprob_token_ids": list(ids.values()), "return_tokens_as_token_ids": True}
+    names = {letter: f"token_id:{number}" for letter, number in ids.items()}
+    return replace(participant, params={**participant.params, **wanted}), names
+
+
+def _named(response: Response, names: Mapping[str, str]) -> Response:
+    """The answer with the names of the options' tokens, so that it can be read by itself."""
+    body = {**json.loads(response.raw), "option_tokens": dict(names)}
+    return read_completion(body, json.dumps(body), response.headers)
 
 
 def _text(answer: Mapping[str, Any], key: str) -> str:
