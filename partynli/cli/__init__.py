@@ -34,7 +34,7 @@ COMMANDS = {
     "data": "List datasets, and fetch them.",
     "init": "Copy registry and prompts here, to be edited.",
 }
-"""Command -> its one line of help. Its module has the same name (``import_`` where Python keeps the name for itself),
+"""Command -> its one line of help. Its module or package has the same name (``import_`` where Python keeps the name for itself),
 and is imported only when the command is chosen."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from partynli.cli.explain_export import write
+from partynli.cli.explain.export import write
 from partynli.cli.figures import catalogue, save
 from partynli.cli.output import console, safe, shown
 from partynli.cli.plot import FORMATS

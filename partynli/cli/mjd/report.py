@@ -13,7 +13,7 @@ import numpy as np
 from partynli.analysis.mjd import Transform
 from partynli.analysis.mjd_compare import baselines, compare_rows
 from partynli.cli.figures import catalogue, save
-from partynli.cli.mjd_sources import (
+from partynli.cli.mjd.sources import (
     Source,
     check_labels,
     dataset_of,

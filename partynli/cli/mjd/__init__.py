@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from partynli.cli.mjd_report import report
-from partynli.cli.mjd_run import run
+from partynli.cli.mjd.report import report
+from partynli.cli.mjd.run import run
 
 
 @click.group("mjd")

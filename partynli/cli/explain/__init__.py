@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from partynli.cli.explain_export import Choice, check, export, pick_options, say_and_write, votes_of
-from partynli.cli.explain_sets import command_variability, curve, replace
-from partynli.cli.explain_sets import select as select_validated
+from partynli.cli.explain.export import Choice, check, export, pick_options, say_and_write, votes_of
+from partynli.cli.explain.sets import command_variability, curve, replace
+from partynli.cli.explain.sets import select as select_validated
 from partynli.cli.options import new_run, prompts_option, registry_option, runs_option
 from partynli.cli.output import console, safe, shown
 from partynli.cli.running import run_to_the_end
