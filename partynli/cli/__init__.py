@@ -34,8 +34,8 @@ COMMANDS = {
     "data": "List datasets, and fetch them.",
     "init": "Copy registry and prompts here, to be edited.",
 }
-"""Command -> its one line of help. Its module or package has the same name (``import_`` where Python keeps the name for itself),
-and is imported only when the command is chosen."""
+"""Command -> its one line of help. Its module or package has the same name (``import_`` where Python keeps the name for
+itself), and is imported only when the command is chosen."""
 
 
 class _LazyGroup(click.Group):

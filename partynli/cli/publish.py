@@ -92,7 +92,7 @@ def command(
     """
     if strange := [code for code in languages if not re.fullmatch("[a-z]{2,3}", code)]:
         raise InputError(f"--language {strange[0][:40]!r} is no ISO 639 code; write en, de or fil, for instance")
-    hub = _hub()
+    hub = hub_client()
     target = hub.RepoTarget(repo_id, branch, private, create_pr)
     path = find_run(run_name, runs_path)
     details = CardDetails(target.repo_id, licence, licence_name, licence_link, languages, title, authors)
@@ -115,11 +115,13 @@ def command(
         _print_files(export)
         with console.status("sending"):
             done = hub.publish(export.path, target, head)
-    _print_done(done, target.repo_id)
+    print_sent(done)
+    console.print(f"read it back: partynli import hf:{target.repo_id}@{safe(done.commit)} --run NAME", soft_wrap=True)
     return 0
 
 
-def _hub() -> Any:
+def hub_client() -> Any:
+    """The module that sends to the Hub, or one line where its client is not installed."""
     try:
         return import_module("partynli.publish.hub.publishing")  # only here, so that its lack can be said
     except ModuleNotFoundError as error:
@@ -162,9 +164,10 @@ def _print_files(export: Export) -> None:
         console.print(SYNTHETIC, style="bold")
 
 
-def _print_done(done: Any, repo_id: str) -> None:
+def print_sent(done: Any) -> None:
+    """Say what a commit took, and where it is."""
     if done.sent or done.deleted:
-        gone = f", {len(done.deleted):,} of the last export taken away" if done.deleted else ""
+        gone = f", {len(done.deleted):,} of the last time taken away" if done.deleted else ""
         console.print(
             f"sent {len(done.sent):,} files, {done.n_bytes:,} bytes, in one commit; {done.n_unchanged:,} were there "
             f"already{gone}",
@@ -173,4 +176,3 @@ def _print_done(done: Any, repo_id: str) -> None:
     else:
         console.print(f"nothing has changed: all {done.n_unchanged:,} files are there, and no commit was made")
     console.print(safe(done.url), soft_wrap=True)
-    console.print(f"read it back: partynli import hf:{repo_id}@{safe(done.commit)} --run NAME", soft_wrap=True)

@@ -10,9 +10,9 @@ import yaml
 
 from partynli.finetune.outcome import Outcome
 from partynli.labels import LABELS
+from partynli.markdown import escape
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 _FIGURES = {
     "weighted_f1": "weighted F1",
     "accuracy": "accuracy",
@@ -23,8 +23,8 @@ _FIGURES = {
 }
 
 
-def card(outcome: Outcome) -> str:
-    """``README.md`` of a trained model."""
+def card(outcome: Outcome, licence: str | None = None) -> str:
+    """``README.md`` of a trained model; `licence` is an id of the Hub's, None while nothing is said."""
     job = outcome.job
     name = str(job["model"])
     about: dict[str, Any] = {
@@ -33,6 +33,8 @@ def card(outcome: Outcome) -> str:
         "language": "en",
         "tags": ["natural-language-inference", "human-label-variation", "soft-labels", "partynli"],
     }
+    if licence is not None:
+        about["license"] = licence
     if _HUB_NAME.fullmatch(name) and str(job["start"]) == name:
         about["base_model"] = name
     front = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
@@ -42,7 +44,7 @@ def card(outcome: Outcome) -> str:
 def _body(outcome: Outcome, name: str) -> Iterator[str]:
     job = outcome.job
     train = job["data"]["train"]
-    yield f"# {_plain(name)}, trained on {_plain(train['name'])}"
+    yield f"# {escape(name)}, trained on {escape(train['name'])}"
     yield (
         f"Predicts how people's judgments of a premise and hypothesis pair are distributed over {', '.join(LABELS)} "
         "(entailment, neutral, contradiction), as its outputs are named in `config.json`. Trained by "
@@ -54,10 +56,10 @@ def _body(outcome: Outcome, name: str) -> Iterator[str]:
     yield "## Training"
     settings = {**job["settings"], "seed": job["seed"], "precision": outcome.precision}
     shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items() if value is not None)
-    yield f"Started from {_plain(str(job['start']))}. Settings: {_plain(shown)}."
+    yield f"Started from {escape(str(job['start']))}. Settings: {escape(shown)}."
     yield (
         f"{outcome.steps:,} steps; the weights are those of step {outcome.best_step:,}, the best on dev by "
-        f"{_plain(str(job['settings']['select_by']))}. Weights: `{outcome.weights}`."
+        f"{escape(str(job['settings']['select_by']))}. Weights: `{outcome.weights}`."
     )
     yield "## Figures"
     yield "\n".join(_figure_lines(outcome))
@@ -66,14 +68,14 @@ def _body(outcome: Outcome, name: str) -> Iterator[str]:
         "majority label, ties to the first of the labels as listed above. KL is a mean over items, without clipping."
     )
     if outcome.notes:
-        yield "\n".join(f"- {_plain(note)}" for note in outcome.notes)
+        yield "\n".join(f"- {escape(note)}" for note in outcome.notes)
 
 
 def _data_lines(data: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield "| set | what | pairs | content hash |"
     yield "|---|---|---:|---|"
     for name, one in data.items():
-        yield f"| {_plain(name)} | {_plain(str(one['name']))} | {one['n']:,} | `{one['hash']}` |"
+        yield f"| {escape(name)} | {escape(str(one['name']))} | {one['n']:,} | `{one['hash']}` |"
 
 
 def _figure_lines(outcome: Outcome) -> Iterator[str]:
@@ -82,13 +84,8 @@ def _figure_lines(outcome: Outcome) -> Iterator[str]:
     for name, found in outcome.scores.items():
         for title, one in ((name, found), (f"{name}, training mean", outcome.baseline.get(name, {}))):
             if one:
-                yield f"| {_plain(title)} | {' | '.join(_number(one[figure]) for figure in _FIGURES)} |"
+                yield f"| {escape(title)} | {' | '.join(_number(one[figure]) for figure in _FIGURES)} |"
 
 
 def _number(value: float) -> str:
     return "–" if value != value else f"{value:.3f}"
-
-
-def _plain(text: str) -> str:
-    """A foreign text in Markdown: one line, no markup."""
-    return _MARKUP.sub(r"\\\1", "".join(sign if sign.isprintable() else " " for sign in text))

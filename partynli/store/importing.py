@@ -71,6 +71,13 @@ class Importing:
         self._db.execute("CREATE TABLE human (n INTEGER PRIMARY KEY, json TEXT NOT NULL)")
         self._db.executemany("INSERT INTO human (json) VALUES (?)", ((row,) for row in rows))
 
+    def doubled(self) -> str | None:
+        """Key of a judgment whose participant, item and number of the trial another one has as well; None without."""
+        found = self._db.execute(
+            "SELECT max(trial_key) FROM judgment GROUP BY participant, item, trial HAVING count(*) > 1 LIMIT 1"
+        ).fetchone()
+        return None if found is None else str(found[0])
+
     def note(self, key: str, value: str) -> None:
         """Store a value in the table `meta`."""
         self._db.execute("INSERT INTO meta VALUES (?, ?)", (key, value))

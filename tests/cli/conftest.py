@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
+from partynli.cli import main
 from partynli.prompts import load_task
 from partynli.records import Item, Participant
 from partynli.sampling.plan import Plan
@@ -51,6 +54,29 @@ def partynli(tmp_path: Path, environ: dict[str, str]) -> Callable[..., subproces
     def run(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "partynli", *args]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environ | more, timeout=120)
+
+    return run
+
+
+@pytest.fixture
+def partynli_here(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in this process, which spares the start of another one."""
+
+    def run(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
+        out, err, given = io.StringIO(), io.StringIO(), sys.argv
+        with monkeypatch.context() as meanwhile:
+            meanwhile.chdir(tmp_path)
+            for name, value in (environ | more).items():
+                meanwhile.setenv(name, value)
+            sys.argv = ["partynli", *args]
+            try:
+                with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+                    main()
+            finally:
+                sys.argv = given
+        return subprocess.CompletedProcess(args, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
     return run
 

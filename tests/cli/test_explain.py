@@ -29,6 +29,11 @@ needs_data = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
 def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 

@@ -15,6 +15,14 @@ from partynli.publish.hub.publishing import look, publish
 from partynli.publish.hub.target import RepoTarget
 from partynli.testing.hub import HubServer
 
+# httpx says so of the way in which huggingface_hub hands it an open file
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+
+
+@pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 2, done.stdout

@@ -36,6 +36,11 @@ SAID = [
 
 
 @pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
+@pytest.fixture
 def files(tmp_path: Path) -> Path:
     for name, rows in (("items", ITEMS), ("said", SAID)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

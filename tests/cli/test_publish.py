@@ -10,6 +10,8 @@ import pytest
 
 from partynli.testing.hub import HubServer
 
+# httpx says so of the way in which huggingface_hub hands it an open file
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 CANARY = "hf_cAnArYtOkEnThatNobodyMayEverSee02"
 LICENSED = ["--license", "cc-by-4.0"]
 UIDS = ["100n", "101e", "102c"]
@@ -54,49 +56,49 @@ def test_there_and_back_with_the_same_figures(hub, partynli, pilot, tmp_path):
     assert reports[0]["scopes"]
 
 
-def test_again_nothing_and_later_only_what_changed(hub, partynli, pilot):
-    assert partynli("publish", "--repo", "ada/study", *LICENSED).returncode == 0
+def test_again_nothing_and_later_only_what_changed(hub, partynli_here, pilot):
+    assert partynli_here("publish", "--repo", "ada/study", *LICENSED).returncode == 0
     commit = hub.repositories["ada/study"].head.oid
-    again = partynli("publish", "--repo", "ada/study")  # the licence stands in the card
+    again = partynli_here("publish", "--repo", "ada/study")  # the licence stands in the card
     assert (again.returncode, again.stderr) == (0, "")
     assert "nothing has changed: all " in again.stdout
     assert hub.repositories["ada/study"].head.oid == commit
     written_by_hand(hub, "\nBy hand: thanks to everyone.\n")
-    assert "nothing has changed" in partynli("publish", "--repo", "ada/study").stdout
-    raised = partynli("publish", "--repo", "ada/study", "--license", "cc0-1.0")
+    assert "nothing has changed" in partynli_here("publish", "--repo", "ada/study").stdout
+    raised = partynli_here("publish", "--repo", "ada/study", "--license", "cc0-1.0")
     assert "sent 2 files" in raised.stdout  # the card and its Croissant description
     card = hub.repositories["ada/study"].read("README.md").decode()
     assert "license: cc0-1.0" in card
     assert "By hand: thanks to everyone." in card
 
 
-def test_a_pull_request_and_a_private_dataset(hub, partynli, pilot):
-    assert partynli("publish", "--repo", "ada/study", "--private", *LICENSED).returncode == 0
+def test_a_pull_request_and_a_private_dataset(hub, partynli_here, pilot):
+    assert partynli_here("publish", "--repo", "ada/study", "--private", *LICENSED).returncode == 0
     repository = hub.repositories["ada/study"]
     assert repository.private
     before = repository.head
-    done = partynli("publish", "--repo", "ada/study", "--create-pr", "--license", "cc0-1.0")
+    done = partynli_here("publish", "--repo", "ada/study", "--create-pr", "--license", "cc0-1.0")
     assert f"{hub.url}/datasets/ada/study/discussions/1\n" in done.stdout
     assert repository.head == before
-    back = partynli("import", "hf:ada/study@refs/pr/1", "--run", "back")
+    back = partynli_here("import", "hf:ada/study@refs/pr/1", "--run", "back")
     assert (back.returncode, back.stderr) == (0, "")
 
 
-def test_a_dry_run_writes_all_of_it_and_asks_nobody(hub, partynli, pilot, tmp_path):
-    told = partynli("publish", "--repo", "ada/study", *LICENSED, "--dry-run", "dry", HF_TOKEN="")
+def test_a_dry_run_writes_all_of_it_and_asks_nobody(hub, partynli_here, pilot, tmp_path):
+    told = partynli_here("publish", "--repo", "ada/study", *LICENSED, "--dry-run", "dry", HF_TOKEN="")
     assert (told.returncode, told.stderr) == (0, "")
     assert "nothing was sent: dry holds what would be" in told.stdout
     assert hub.requests == []
-    assert partynli("publish", "--repo", "ada/study", *LICENSED).returncode == 0
+    assert partynli_here("publish", "--repo", "ada/study", *LICENSED).returncode == 0
     repository = hub.repositories["ada/study"]
     sent = {name: repository.read(name) for name in repository.head.files if name != ".gitattributes"}
     dry = tmp_path / "dry"
     assert sent == {path.relative_to(dry).as_posix(): path.read_bytes() for path in dry.rglob("*") if path.is_file()}
 
 
-def test_what_a_person_says_of_the_dataset_is_in_its_card(hub, partynli, pilot, tmp_path):
+def test_what_a_person_says_of_the_dataset_is_in_its_card(hub, partynli_here, pilot, tmp_path):
     said = ["--title", "First steps", "--author", "Ada Lovelace", "--author", "Mary Somerville", "--language", "fil"]
-    assert partynli("publish", "--repo", "ada/study", *LICENSED, *said, "--dry-run", "dry").returncode == 0
+    assert partynli_here("publish", "--repo", "ada/study", *LICENSED, *said, "--dry-run", "dry").returncode == 0
     card, croissant = ((tmp_path / "dry" / name).read_text("utf-8") for name in ("README.md", "croissant.json"))
     assert "pretty_name: First steps" in card
     assert "language:\n- fil\n" in card
@@ -123,47 +125,49 @@ def test_without_a_token_nothing_is_begun(hub, partynli, pilot):
         (["--repo", "ada/study", "--branch", "v2"], "partynli: there is no dataset ada/study yet"),
     ],
 )
-def test_one_line_for_what_is_wrong(hub, partynli, pilot, given, said):
-    done = partynli("publish", *given)
+def test_one_line_for_what_is_wrong(hub, partynli_here, pilot, given, said):
+    done = partynli_here("publish", *given)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
     assert hub.repositories == {}
 
 
-def test_what_may_not_go_out_has_an_option_each(hub, partynli, environ):
-    assert partynli("sample", "--mix", "demo", "--limit", "20", "--run", "demo").returncode in (0, 1)
-    done = partynli("publish", "--repo", "ada/demo")
+def test_what_may_not_go_out_has_an_option_each(hub, partynli_here, environ):
+    assert partynli_here("sample", "--mix", "demo", "--limit", "20", "--run", "demo").returncode in (0, 1)
+    done = partynli_here("publish", "--repo", "ada/demo")
     assert done.returncode == 2
     assert "(--license)" in done.stdout
     assert "(--allow-synthetic)" in done.stdout
     assert "mend it, or say that it is meant so: --license, --allow-synthetic" in done.stderr
     assert hub.repositories == {}
     assert "create" not in hub.steps()
-    done = partynli("publish", "--repo", "ada/demo", *LICENSED, "--allow-synthetic")
+    done = partynli_here("publish", "--repo", "ada/demo", *LICENSED, "--allow-synthetic")
     assert (done.returncode, done.stderr) == (0, "")
     assert "SYNTHETIC" in done.stdout
 
 
-def test_secrets_and_addresses_in_the_answers_stay_here(hub, partynli, judged_run, tmp_path):
+def test_secrets_and_addresses_in_the_answers_stay_here(hub, partynli_here, judged_run, tmp_path):
     leaked = f"mail ada.lovelace@somewhere-university.net with {CANARY}"
     table = tmp_path / "answers.csv"
     table.write_text(f'sent_id,participant,class_simple,explanation\n100n,m,true,"{leaked}"\n')
     items = tmp_path / "mine.csv"
     items.write_text("uid,premise,hypothesis\n100n,It rains.,It is wet.\n")
-    assert partynli("import", str(table), "--items", str(items), "--run", "leaky").returncode == 0
-    done = partynli("publish", "--repo", "ada/leaky", *LICENSED)
+    assert partynli_here("import", str(table), "--items", str(items), "--run", "leaky").returncode == 0
+    done = partynli_here("publish", "--repo", "ada/leaky", *LICENSED)
     assert done.returncode == 2
     assert "--allow-secrets" in done.stderr
     assert "--allow-emails" in done.stderr
     assert CANARY not in done.stdout + done.stderr
     assert hub.repositories == {}
-    assert "--allow-emails" not in partynli("publish", "--repo", "ada/leaky", *LICENSED, "--allow-emails").stderr
-    allowed = partynli("publish", "--repo", "ada/leaky", *LICENSED, "--allow-emails", "--allow-secrets")
+    assert "--allow-emails" not in partynli_here("publish", "--repo", "ada/leaky", *LICENSED, "--allow-emails").stderr
+    allowed = partynli_here("publish", "--repo", "ada/leaky", *LICENSED, "--allow-emails", "--allow-secrets")
     assert (allowed.returncode, allowed.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("fault", ["unauthorized", "echo_token", "cut"])
+@pytest.mark.parametrize(
+    "fault", ["unauthorized", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("echo_token", "cut"))]
+)
 def test_the_token_is_in_no_file_and_no_word(hub, partynli, pilot, tmp_path, fault):
     hub.fail_always("commit", fault)
     runs = [partynli("publish", "--repo", "ada/study", *LICENSED, HF_DEBUG="1")]

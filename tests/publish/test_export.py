@@ -324,6 +324,7 @@ DAMAGED: list[tuple[str, Change, str]] = [
     ("trials", _set("run", "plan", "trials", to=[10**9, 1]), "its plan does not fit its participants"),
     ("few trials", _set("run", "plan", "trials", to=[1, 1]), "trial 2 of 'm@temperature=0.5', who has 1"),
     ("groups", _set("run", "plan", "groups", to={"g": ["nobody"]}), "its plan does not fit its participants"),
+    ("registry", _set("run", "registry", to=5), "its plan does not fit its participants"),
     ("whose", _set("licences", "human", "about", to={"name": 1}), "whose people's answers"),
     ("surrogate", _set("run", "run", to="\ud800"), "cannot be read"),
 ]
@@ -370,7 +371,14 @@ BAD_ROWS: list[tuple[str, str, Edit, str]] = [
     ("trial", "judgments", _cell(0, "trial", 0), "trial 0 of"),
     ("no trial", "judgments", _cell(0, "trial", None), "trial None of"),
     ("twice", "judgments", _cell(0, "trial_key", "k2"), "two of the trial 'k2'"),
+    (
+        "again",
+        "judgments",
+        lambda rows: rows.__setitem__(1, rows[0] | {"trial_key": "k9"}),
+        "another one has participant, item",
+    ),
     ("highlights", "judgments", _cell(0, "highlights", "[[1,2]]"), "the highlights of 'k1' cannot be read"),
+    ("kept", "judgments", _cell(0, "kept", '{"note": 1}'), "what is kept of 'k1' cannot be read"),
     ("declared", "participants", _cell(0, "declared", "{}"), "is not what its hash says"),
     ("renamed", "participants", _cell(1, "name", "m@temperature=0.5"), "two have the same name"),
     ("nameless", "participants", _cell(1, "name", None), "is not what its hash says"),

@@ -23,6 +23,7 @@ from partynli.cli.reading import answers_of
 from partynli.cli.report import overview_for
 from partynli.cli.sample import make_manifest
 from partynli.derive import derive_judgments
+from partynli.errors import InputError
 from partynli.items import load_dataset
 from partynli.metrics import convention
 from partynli.prompts import load_task
@@ -302,6 +303,37 @@ def test_an_imported_table_comes_back(own_items: Path, tmp_path: Path, kind: str
     assert ("kimi-k2", 0.3, None, None) in found
     assert ("kimi-k2", 0.7, 0.9, None) in found
     assert {row["id"] for row in export.rows("participants")} >= {"kimi-k2", "kimi-k2_0.3", "kimi-k2_0.7_0.9", "w1"}
+
+
+def imported(own_items: Path, rows: Sequence[Sequence[str]]) -> Path:
+    """Make a run of a table that holds the items' texts, too."""
+    table, run = own_items.parent / "t.csv", own_items.parent / "runs" / "table"
+    head = ["sent_id", "participant", "participant_type", "class_simple", "class_multi", "premise", "canary"]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    import_tables([table], run, load_task("livenli", ROOT / "prompts"), load_dataset(str(own_items)), {})
+    return run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_in_a_table_of_others_stay_here(own_items: Path, tmp_path: Path, kind: str) -> None:
+    premise = "A text that nobody may pass on."
+    run = imported(own_items, [["u1", "m", "model", "true", "either-false", premise, "zebra"]])
+    shut = exported(run, tmp_path / "shut", kind)
+    assert [row["kept"] for row in shut.rows("judgments")] == ['{"class_multi":"either-false","class_simple":"true"}']
+    assert [row["class_multi"] for row in shut.rows("judgments")] == ["either-false"]
+    whole = exported(run, tmp_path / "whole", kind, include_texts=True)
+    (row,) = whole.rows("judgments")
+    assert json.loads(row["kept"]).keys() == {"canary", "class_multi", "class_simple", "premise"}
+
+
+def test_people_among_the_participants_go_out_by_a_word_alone(own_items: Path, tmp_path: Path) -> None:
+    run = imported(own_items, [["u1", "w1", "human", "true", "", "", ""], ["u1", "m", "model", "true", "", "", ""]])
+    with pytest.raises(InputError, match=r"^1 participants are people \(w1\), .*; --include-texts puts") as caught:
+        exported(run, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    assert len(list(exported(run, tmp_path / "out", include_texts=True).rows("judgments"))) == 2
 
 
 def test_the_judgments_alone_are_a_table_for_import(sampled: Sampled, tmp_path: Path) -> None:

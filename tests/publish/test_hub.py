@@ -290,7 +290,16 @@ def test_a_manifest_cannot_write_elsewhere(hub, tmp_path, name):
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["partynli.json"]
 
 
-@pytest.mark.parametrize("manifest", [b"", b"[]", b'{"files": {"data/items/train-00000.csv": 3}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b"[]",
+        b'{"files": {"data/items/train-00000.csv": 3}}',
+        b'{"files": {"data/items/train-00000.csv": {"bytes": 1e400}}}',
+        b"[" * 100_000,
+    ],
+)
 def test_a_manifest_that_cannot_be_read(hub, tmp_path, manifest):
     hub.push("ada/study", {"partynli.json": manifest})
     with pytest.raises(InputError, match=r"its partynli\.json cannot be read"):

@@ -68,8 +68,9 @@ def test_repositories_are_made_once(api, hub):
         api.create_repo("ada/study", repo_type="dataset")
     with pytest.raises(HfHubHTTPError, match="403"):
         api.create_repo("bob/study", repo_type="dataset")
-    with pytest.raises(HfHubHTTPError, match="datasets only"):
-        api.create_repo("ada/model")
+    assert api.create_repo("ada/study").repo_type == "model"  # of the same name as the dataset
+    with pytest.raises(HfHubHTTPError, match="datasets and models only"):
+        api.create_repo("ada/space", repo_type="space", space_sdk="static")
 
 
 def test_what_is_private_is_its_owners(api, bobs, hub):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from logging import ERROR
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 from huggingface_hub import HfApi, constants, get_session, get_token, hf_hub_url, logging, set_client_factory
@@ -28,6 +28,8 @@ from partynli import __version__
 from partynli.errors import InputError, PartyNLIError
 from partynli.providers.base import redact, retry_after
 
+Kind = Literal["dataset", "model"]
+"""What a repository holds."""
 _Result = TypeVar("_Result")
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOTHING_DONE = frozenset({429, 503})
@@ -99,6 +101,8 @@ class Connection:
     endpoint: str
     token: str | None = field(repr=False)
     patience: Patience
+    kind: Kind = "dataset"
+    """What the repositories hold that it is asked for."""
 
     @property
     def api(self) -> HfApi:
@@ -109,8 +113,8 @@ class Connection:
 
     @contextmanager
     def file(self, repo_id: str, commit: str, name: str) -> Iterator[httpx.Response]:
-        """A file of a dataset as a response whose body is yet to be read; the token goes to the Hub only."""
-        url = hf_hub_url(repo_id, name, repo_type="dataset", revision=commit, endpoint=self.endpoint)
+        """A file of a repository as a response whose body is yet to be read; the token goes to the Hub only."""
+        url = hf_hub_url(repo_id, name, repo_type=self.kind, revision=commit, endpoint=self.endpoint)
         headers = build_hf_headers(token=self.token or False, library_name="partynli", library_version=__version__)
         with get_session().stream("GET", url, headers=headers) as response:
             hf_raise_for_status(response)
@@ -170,7 +174,7 @@ class Connection:
         with_token = isinstance(error, HfHubHTTPError) and "authorization" in error.response.request.headers
         if isinstance(error, RepositoryNotFoundError) or (status == 404 and with_token):
             seen = "this token may not see it" if self.token else f"it is private ({HOW_TO_LOG_IN})"
-            return InputError(f"{about}: there is no such dataset at {self.endpoint}, or {seen}")
+            return InputError(f"{about}: there is no such {self.kind} at {self.endpoint}, or {seen}")
         if status == 401 and with_token:
             return InputError(f"{about}: the Hub does not take the token (HTTP 401); {HOW_TO_LOG_IN}")
         if status == 403 and with_token:
@@ -194,7 +198,7 @@ HOW_TO_LOG_IN = "set HF_TOKEN, or run `hf auth login`"
 
 
 @contextmanager
-def connected(patience: Patience, *, needed_for: str | None = None) -> Iterator[Connection]:
+def connected(patience: Patience, *, kind: Kind = "dataset", needed_for: str | None = None) -> Iterator[Connection]:
     """A connection to the Hub that ``HF_ENDPOINT`` names, else the public one.
 
     The token is that of ``HF_TOKEN``, else that of `huggingface_hub`'s own login. Nothing is reported about the use of
@@ -202,6 +206,8 @@ def connected(patience: Patience, *, needed_for: str | None = None) -> Iterator[
 
     Parameters
     ----------
+    kind
+        What the repositories hold.
     needed_for
         What a token is needed for, or None where it goes without.
 
@@ -224,7 +230,7 @@ def connected(patience: Patience, *, needed_for: str | None = None) -> Iterator[
         constants.HF_HUB_DISABLE_TELEMETRY = True
         logging.set_verbosity(ERROR)
         disable_progress_bars()
-        yield Connection(endpoint.rstrip("/"), token, patience)
+        yield Connection(endpoint.rstrip("/"), token, patience, kind)
     finally:
         set_client_factory(before[0])
         constants.HF_HUB_DISABLE_TELEMETRY = before[1]

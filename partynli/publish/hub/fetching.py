@@ -54,7 +54,7 @@ def _named(about: str, manifest: bytes) -> Mapping[str, int]:
     try:
         files = json.loads(manifest)["files"]
         sizes = {str(name): int(one["bytes"]) for name, one in files.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{about} is no export of partynli: its {MANIFEST} cannot be read") from None
     for name in sizes:
         if not is_data_file(name):

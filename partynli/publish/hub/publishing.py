@@ -1,4 +1,4 @@
-"""An exported folder on the Hugging Face Hub: looked at first, then sent in one commit.
+"""An exported folder, or a trained model, on the Hugging Face Hub: looked at first, then sent in one commit.
 
 Nothing at the Hub changes but by that one commit, and only where the branch still is where it was when it was looked
 at. Files that partynli did not write are left alone.
@@ -7,16 +7,16 @@ at. Files that partynli did not write are left alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 from huggingface_hub.errors import RepositoryNotFoundError
-from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.hf_api import DatasetInfo, ModelInfo, RepoFile
 
 from partynli import __version__
 from partynli.errors import PartyNLIError
@@ -25,7 +25,18 @@ from partynli.publish.hub.fetching import fetch
 from partynli.publish.hub.target import CARD, CROISSANT, MAIN, Head, RepoTarget, check_repo_id, check_target
 from partynli.publish.tables.folder import MANIFEST, read_manifest
 
-__all__ = ["Head", "Patience", "Published", "RepoTarget", "StaleError", "check_repo_id", "fetch", "look", "publish"]
+__all__ = [
+    "Head",
+    "Patience",
+    "Published",
+    "RepoTarget",
+    "StaleError",
+    "check_repo_id",
+    "fetch",
+    "look",
+    "publish",
+    "send",
+]
 
 _PIECE = 2**20
 _PATHS_A_REQUEST = 500
@@ -34,10 +45,10 @@ _NEEDED_FOR = "publishing"
 
 @dataclass(frozen=True)
 class Published:
-    """What became of a folder."""
+    """What became of files that were to be sent."""
 
     url: str
-    """Page of the dataset, or of the pull request."""
+    """Page of the repository, or of the pull request."""
     commit: str
     """The commit that holds it: to be cited, and to be fetched again by."""
     sent: tuple[str, ...] = ()
@@ -65,53 +76,81 @@ def look(target: RepoTarget, *, patience: Patience = Patience()) -> Head:  # noq
     PartyNLIError
         The Hub cannot be reached, or failed too often.
     """
-    with connected(patience, needed_for=_NEEDED_FOR) as hub:
+    with connected(patience, kind=target.kind, needed_for=_NEEDED_FOR) as hub:
         head = _look(hub, target)
     check_target(target, head)
     return head
 
 
 def publish(folder: Path, target: RepoTarget, head: Head, *, patience: Patience = Patience()) -> Published:  # noqa: B008
-    """Send an exported folder, as far as the Hub does not have it yet, in one commit.
-
-    What was uploaded before a failure is not in the repository, and is not uploaded again.
+    """Send an exported folder, as far as the Hub does not have it yet, in one commit; see `send`.
 
     Parameters
     ----------
     folder
         An export, with its card; other files in it stay here.
     head
-        What the repository held, from `look`; the commit is made on top of that and nothing else.
+        What the repository held, from `look`.
 
     Raises
     ------
     InputError
         The folder is no export, or the Hub refuses.
+    PartyNLIError
+        As `send` raises it.
+    """
+    export = read_manifest(folder)
+    names = (*export.files, *(name for name in (CARD, CROISSANT, MANIFEST) if (folder / name).is_file()))
+    return send({name: folder / name for name in names}, target, head, title=export.name, patience=patience)
+
+
+def send(
+    files: Mapping[str, Path],
+    target: RepoTarget,
+    head: Head,
+    *,
+    title: str,
+    patience: Patience = Patience(),  # noqa: B008
+) -> Published:
+    """Send files, as far as the Hub does not have them yet, in one commit.
+
+    What was uploaded before a failure is not in the repository, and is not uploaded again.
+
+    Parameters
+    ----------
+    files
+        Path in the repository to the file here.
+    head
+        What the repository held, from `look`; the commit is made on top of that and nothing else.
+    title
+        What the history calls it.
+
+    Raises
+    ------
+    InputError
+        The Hub refuses.
     StaleError
         Somebody committed since `head` was looked at.
     PartyNLIError
         The Hub could not be reached, or failed too often: the repository is as it was. Or it took the commit and left
         files out.
     """
-    export = read_manifest(folder)
-    names = (*export.files, *(name for name in (CARD, CROISSANT, MANIFEST) if (folder / name).is_file()))
     check_target(target, head)
-    with connected(patience, needed_for=_NEEDED_FOR) as hub:
+    with connected(patience, kind=target.kind, needed_for=_NEEDED_FOR) as hub:
         if head.commit is None:
             head = _created(hub, target)
-        plan = _plan(hub, target, folder, names, head)
-        there = Published(_page(hub, target), head.commit or "", n_unchanged=len(names) - len(plan.send))
+        plan = _plan(hub, target, files, head)
+        there = Published(_page(hub, target), head.commit or "", n_unchanged=len(files) - len(plan.send))
         if not any(plan):
             return there
-        message = f"{export.name}, by partynli {__version__}"
-        url, commit = _sent(hub, target, folder, plan, head, message)
-        missing = _plan(hub, target, folder, names, replace(head, commit=commit)).send
+        url, commit = _sent(hub, target, files, plan, head, f"{title}, by partynli {__version__}")
+        missing = _plan(hub, target, files, replace(head, commit=commit)).send
     if missing:
         raise PartyNLIError(
             f"{target.repo_id}: commit {commit[:8]} was made, and lacks {', '.join(missing)}: see whether a .gitignore "
-            "in the dataset leaves them out"
+            f"in the {target.kind} leaves them out"
         )
-    n_bytes = sum((folder / name).stat().st_size for name in plan.send)
+    n_bytes = sum(files[name].stat().st_size for name in plan.send)
     return replace(there, url=url, commit=commit, sent=plan.send, deleted=plan.delete, n_bytes=n_bytes)
 
 
@@ -122,14 +161,16 @@ def _look(hub: Connection, target: RepoTarget) -> Head:
 
     def look() -> Head:
         try:
-            info = hub.api.dataset_info(target.repo_id, revision=None if target.branch == MAIN else target.branch)
+            revision = None if target.branch == MAIN else target.branch
+            found = hub.api.repo_info(target.repo_id, revision=revision, repo_type=hub.kind)
+            info = cast("DatasetInfo | ModelInfo", found)
         except RepositoryNotFoundError as error:
             if error.response.status_code != 404:
                 raise
-            return Head(None)
+            return Head(None, kind=target.kind)
         commit, names = info.sha or "", frozenset(one.rfilename for one in info.siblings or ())
-        manifest, card = (text(commit, name) if name in names else None for name in (MANIFEST, CARD))
-        return Head(commit, bool(info.private), names, manifest, card)
+        manifest, card = (text(commit, name) if name in names else None for name in (target.manifest, CARD))
+        return Head(commit, bool(info.private), names, manifest, card, target.kind)
 
     return hub.attempt(look, target.repo_id)
 
@@ -137,7 +178,7 @@ def _look(hub: Connection, target: RepoTarget) -> Head:
 def _created(hub: Connection, target: RepoTarget) -> Head:
     private = True if target.private else None  # an organisation may have a default of its own
     hub.attempt(
-        lambda: hub.api.create_repo(target.repo_id, repo_type="dataset", private=private, exist_ok=True),
+        lambda: hub.api.create_repo(target.repo_id, repo_type=hub.kind, private=private, exist_ok=True),
         target.repo_id,
     )
     head = _look(hub, target)
@@ -145,17 +186,17 @@ def _created(hub: Connection, target: RepoTarget) -> Head:
     return head
 
 
-def _plan(hub: Connection, target: RepoTarget, folder: Path, names: Collection[str], head: Head) -> _Plan:
+def _plan(hub: Connection, target: RepoTarget, files: Mapping[str, Path], head: Head) -> _Plan:
     """What the repository lacks, told by the hashes that it gives of its files."""
-    wanted = sorted({*names, *head.exported})
+    wanted = sorted({*files, *head.exported})
     there: dict[str, RepoFile] = {}
     for start in range(0, len(wanted), _PATHS_A_REQUEST):
         paths = wanted[start : start + _PATHS_A_REQUEST]
-        ask = partial(hub.api.get_paths_info, target.repo_id, paths, revision=head.commit, repo_type="dataset")
+        ask = partial(hub.api.get_paths_info, target.repo_id, paths, revision=head.commit, repo_type=hub.kind)
         found = hub.attempt(ask, target.repo_id)
         there |= {one.path: one for one in found if isinstance(one, RepoFile)}
-    send = tuple(name for name in names if name not in there or not _same(folder / name, there[name]))
-    return _Plan(send, tuple(name for name in wanted if name in there and name not in names))
+    changed = tuple(name for name, file in files.items() if name not in there or not _same(file, there[name]))
+    return _Plan(changed, tuple(name for name in wanted if name in there and name not in files))
 
 
 def _same(path: Path, there: RepoFile) -> bool:
@@ -174,37 +215,40 @@ def _digest(path: Path, into: Any) -> str:
     return str(into.hexdigest())
 
 
-def _sent(hub: Connection, target: RepoTarget, folder: Path, plan: _Plan, head: Head, message: str) -> tuple[str, str]:
+def _sent(
+    hub: Connection, target: RepoTarget, files: Mapping[str, Path], plan: _Plan, head: Head, message: str
+) -> tuple[str, str]:
     """Page and name of the commit."""
     try:
         return hub.attempt(
-            lambda: _commit(hub, target, folder, plan, head, message),
+            lambda: _commit(hub, target, files, plan, head, message),
             target.repo_id,
             repeat_uncertain=not target.create_pr,
         )
     except StaleError:
         # the answer to our own commit may have been lost: then the branch holds all that was to be sent
         now = _look(hub, target)
-        if any(_plan(hub, target, folder, plan.send, replace(now, manifest=None))) or now.names & {*plan.delete}:
+        sent = {name: files[name] for name in plan.send}
+        if any(_plan(hub, target, sent, replace(now, manifest=None))) or now.names & {*plan.delete}:
             raise
         return _page(hub, target), now.commit or ""
 
 
 def _commit(
-    hub: Connection, target: RepoTarget, folder: Path, plan: _Plan, head: Head, message: str
+    hub: Connection, target: RepoTarget, files: Mapping[str, Path], plan: _Plan, head: Head, message: str
 ) -> tuple[str, str]:
     with ExitStack() as opened:
         # open files go by LFS, which all hubs and mirrors speak; files by their paths would go by Xet, where the client
         # has it, without a look at whether the hub does
-        files = {name: opened.enter_context((folder / name).open("rb")) for name in plan.send}
+        contents = {name: opened.enter_context(files[name].open("rb")) for name in plan.send}
         done = hub.api.create_commit(
             target.repo_id,
             [
-                *(CommitOperationAdd(name, file) for name, file in files.items()),
+                *(CommitOperationAdd(name, file) for name, file in contents.items()),
                 *(CommitOperationDelete(name, is_folder=False) for name in plan.delete),
             ],
             commit_message=message,
-            repo_type="dataset",
+            repo_type=hub.kind,
             revision=target.branch,
             parent_commit=head.commit,
             create_pr=target.create_pr,
@@ -213,5 +257,4 @@ def _commit(
 
 
 def _page(hub: Connection, target: RepoTarget) -> str:
-    tree = "" if target.branch == MAIN else f"/tree/{target.branch}"
-    return f"{hub.endpoint}/datasets/{target.repo_id}{tree}"
+    return f"{hub.endpoint}/{target.path}"

@@ -45,7 +45,11 @@ JUDGMENTS = _columns(
     ("cost", "float64", "US dollars for all attempts, at the declared price."),
     ("synthetic", "bool", "Whether a simulation answered, and no model."),
     ("reader", "string", "What read the answer, with its version; import for a table of others' answers."),
-    ("kept", "string", "JSON of what a table of others' answers said besides."),
+    (
+        "kept",
+        "string",
+        "JSON of what a table of others' answers said besides; labels only, if the item's text is left out.",
+    ),
 )
 RAW = _columns(
     ("trial_key", "string", "The trial; see `judgments`."),
@@ -164,5 +168,9 @@ def human_columns(labels: Sequence[str]) -> tuple[Column, ...]:
         Column("explanation", "string", "Why, in the person's words."),
         Column("highlights", "string", "JSON list of [field, start, end, text]."),
         *(Column(f"{COUNT}{label}", "int64", f"People who chose {label}.") for label in labels),
-        Column("content_hash", "string", "Hash of the answer, which stands for it where it may not be passed on."),
+        Column(
+            "content_hash",
+            "string",
+            "Hash of a person's answer, for where it may not be passed on; none of counts then, as it would tell them.",
+        ),
     )

@@ -197,6 +197,12 @@ def _write_tables(
             f"--raw holds the items' texts in prompts and answers, and those of {items.dataset} are not exported: "
             f"{items.reason}; --include-texts puts them in"
         )
+    people = [one.name for one in run.participants().values() if one.provider == "human"]
+    if people and not items.included:
+        raise InputError(
+            f"{len(people):,} participants are people ({people[0][:40]}), and what people said of {items.dataset} is "
+            f"not exported: {items.reason}; --include-texts puts their answers in, and the items' texts"
+        )
     fields = _fields(run, task)
     writing.table("judgments", JUDGMENTS, judgment_rows(run, task, texts_included=items.included))
     if options.raw:

@@ -16,6 +16,7 @@ from partynli.labels import ERROR, join_labels
 from partynli.publish.tables.columns import JUDGMENTS, PARTICIPANTS, RAW, TALLY, human_columns, item_columns
 from partynli.publish.tables.folder import MANIFEST, Export
 from partynli.publish.tables.formats import Column, Row
+from partynli.publish.tables.licences import base_name
 from partynli.publish.tables.people import are_spans, is_answer
 from partynli.records import Item, Participant, Price, Task
 from partynli.store import Attempt, Importing, JudgmentRow, importing, refuse_existing, storable
@@ -198,7 +199,9 @@ class _Taking:
                 and all(type(n) is int and 0 <= n <= _MAX_TRIAL for n in self.trials.values())
                 and all(isinstance(name, str) and set(members) <= ids for name, members in plan["groups"].items())
                 and isinstance(plan["items"], str)
+                and plan["items"] == base_name(plan["items"])
                 and all(type(plan[name]) is int for name in ("n_items", "reasks"))
+                and isinstance(self.export.run.get("registry"), dict | None)
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             fits = False
@@ -257,6 +260,8 @@ class _Taking:
                 raise self.wrong("judgments", f"two of the trial {judgments[late[0].place].trial_key[:80]!r}")
             self.done.n_judgments += len(judgments)
             self.done.n_errors += sum(one.class_simple == ERROR for one in judgments)
+        if key := store.doubled():
+            raise self.wrong("judgments", f"another one has participant, item and trial of {key[:80]!r}")
         tallies = {
             row["participant_id"]: self._tally(row) for row in self.export.participants if row["begun"] is not None
         }
@@ -278,6 +283,8 @@ class _Taking:
                 raise self.wrong("judgments", f"{str(simple)[:40]!r} and {str(multi)[:40]!r} are no labels of the task")
         if row["highlights"] is not None and not are_spans(row["highlights"]):
             raise self.wrong("judgments", f"the highlights of {row['trial_key'][:80]!r} cannot be read")
+        if row["kept"] is not None and not _is_kept(row["kept"]):
+            raise self.wrong("judgments", f"what is kept of {row['trial_key'][:80]!r} cannot be read")
         is_sampled = has_raw and bool(row["attempts"])
         if is_sampled:
             self.reader = row["reader"]
@@ -298,12 +305,15 @@ class _Taking:
     def _with_texts(self, row: Row) -> str | None:
         """Highlights, with the stretches of the item's text that were left out."""
         written: str | None = row["highlights"]
-        if written is None or "null]" not in written:
+        if written is None or "null" not in written:
+            return written
+        spans = json.loads(written)
+        if all(text is not None for *_, text in spans):
             return written
         texts = self.texts[row["sent_id"]]
         spans = [
             [name, start, end, texts.get(name, "")[start:end] if text is None else text]
-            for name, start, end, text in json.loads(written)
+            for name, start, end, text in spans
         ]
         return storable(canonical_json(spans))
 
@@ -356,6 +366,16 @@ class _Taking:
             "body": request,
         }
         return Attempt._make(values[name] for name in Attempt._fields)
+
+
+def _is_kept(given: str) -> bool:
+    """Whether a text is a JSON object of texts, as a table's other columns are stored."""
+    try:
+        found = json.loads(given)
+        canonical_json(found).encode()  # half a surrogate pair is a ValueError
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
 
 
 def _can_be(one: Participant) -> bool:

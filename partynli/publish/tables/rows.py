@@ -90,7 +90,7 @@ def judgment_rows(run: Run, task: Task, *, texts_included: bool) -> Iterator[Cel
             _sum([each.cost for each in trial.attempts]),
             one.synthetic,
             row.reader,
-            trial.kept,
+            trial.kept if texts_included else _labels_in(trial.kept),
         )
 
 
@@ -114,6 +114,13 @@ def _without_texts(highlights: str | None) -> str | None:
         return None
     spans = json.loads(highlights)
     return canonical_json([[name, start, end, text if start is None else None] for name, start, end, text in spans])
+
+
+def _labels_in(kept: str | None) -> str | None:
+    """What a table said of labels; its other columns may hold the items' texts."""
+    said = json.loads(kept or "{}")
+    labels = {name: said[name] for name in ("class_simple", "class_multi") if name in said}
+    return canonical_json(labels) if labels else None
 
 
 def raw_rows(run: Run) -> Iterator[Cells]:

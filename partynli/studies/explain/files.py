@@ -9,6 +9,7 @@ from typing import Any
 from partynli.errors import InputError
 from partynli.items.explanation_files import LETTERS
 from partynli.records import Item
+from partynli.store import storable
 from partynli.studies.explain.picking import Pick
 
 _LETTER_OF = {label: letter for letter, label in LETTERS.items()}
@@ -22,7 +23,7 @@ def to_jsonl(picks: Iterable[Pick], *, synthetic: bool) -> str:
         {
             "uid": one.uid,
             "label": one.label,
-            "explanation": one.text,
+            "explanation": storable(one.text),
             "rank": one.rank,
             "participant": one.participant,
             "flagged": one.flagged,
@@ -45,7 +46,7 @@ def to_published(picks: Sequence[Pick], items: Iterable[Item]) -> str:
         raise InputError(f"the published form holds one participant's explanations; choose one of {', '.join(names)}")
     of_item: dict[str, list[list[str]]] = {}
     for one in picks:
-        of_item.setdefault(one.uid, []).append([one.text, _LETTER_OF[one.label]])
+        of_item.setdefault(one.uid, []).append([storable(one.text), _LETTER_OF[one.label]])
     texts = {item.uid: item.texts for item in items}
     if any(not {"premise", "hypothesis"} <= texts[uid].keys() for uid in of_item):
         raise InputError("the published form needs a premise and a hypothesis of every item")
@@ -56,5 +57,4 @@ def to_published(picks: Sequence[Pick], items: Iterable[Item]) -> str:
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
-    # escaped, as a text of a model's may hold half of a surrogate pair
     return "".join(json.dumps(row) + "\n" for row in rows)

@@ -1,14 +1,14 @@
-"""A hub of datasets on loopback, which speaks the Hugging Face Hub's protocol as ``huggingface_hub`` uses it.
+"""A hub of datasets and models on loopback, which speaks the Hugging Face Hub's protocol as its client does.
 
 ::
 
     with HubServer({"hf_mine": "ada"}) as hub:
         hub.fail("commit", "server_error")
         ...  # HF_ENDPOINT=hub.url HF_TOKEN=hf_mine: publish, download
-        print(hub.repositories["ada/study"].head.files)
+        print(hub.repositories["ada/study"].head.files)  # models are in hub.models
 
-It knows datasets only, and LFS, not Xet: set ``HF_HUB_DISABLE_XET=1`` for clients that have ``hf_xet`` installed and
-upload by path. ``python -m partynli.testing.hub --help`` runs it by hand.
+It knows datasets and models, and LFS, not Xet: set ``HF_HUB_DISABLE_XET=1`` for clients that have ``hf_xet`` installed
+and upload by path. ``python -m partynli.testing.hub --help`` runs it by hand.
 """
 
 from partynli.testing.hub.faults import HUB_FAULTS, HubFault, HubRequest, Step

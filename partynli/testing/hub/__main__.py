@@ -18,7 +18,7 @@ _EPILOG = "\b\nFaults that tests script:\n" + "\n".join(f"  {name:<14}{what}" fo
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; without it, any free one.")
 @click.option("--user", default="ada", show_default=True, help="Whose token it takes.")
 def main(port: int, user: str) -> None:
-    """Serve an empty hub of datasets on loopback, until interrupted. Nothing leaves this machine, nothing is kept."""
+    """Serve an empty hub on loopback, until interrupted. Nothing leaves this machine, and nothing is kept."""
     try:
         with HubServer({_TOKEN: user}, port=port) as hub:
             click.echo(f"export HF_ENDPOINT={hub.url} HF_TOKEN={_TOKEN}")

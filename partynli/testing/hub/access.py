@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from partynli.testing.hub.repository import RefusedError, Repository
+from partynli.testing.hub.repository import Kind, RefusedError, Repository
 
 HOST = "127.0.0.1"
 _MISSING_REPOSITORY = "Repository not found"
@@ -23,7 +23,8 @@ class Access:
     """
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
-        self.repositories: dict[str, Repository] = {}
+        self.held: dict[Kind, dict[str, Repository]] = {"dataset": {}, "model": {}}
+        """By what they hold: a dataset and a model may have the same name."""
         self.port = 0
         self._tokens = tokens
 
@@ -50,16 +51,20 @@ class Access:
 
     def repository(self, request: web.Request) -> Repository:
         """The repository that a request's path names, whoever asks."""
-        name = f"{request.match_info['owner']}/{request.match_info['name']}"
-        if name not in self.repositories:
+        repository = self._find(request)
+        if repository is None:
             raise RefusedError(404, _MISSING_REPOSITORY, "RepoNotFound")
-        return self.repositories[name]
+        return repository
+
+    def _find(self, request: web.Request) -> Repository | None:
+        named = request.match_info
+        kind: Kind = "dataset" if named["kind"].startswith("datasets") else "model"
+        return self.held[kind].get(f"{named['owner']}/{named['name']}")
 
     def readable(self, request: web.Request) -> Repository:
         """The same, if its sender may read it."""
         user = self._known_user(request)
-        name = f"{request.match_info['owner']}/{request.match_info['name']}"
-        repository = self.repositories.get(name)
+        repository = self._find(request)
         if repository is None or (repository.private and user != repository.owner):
             # a private repository and none at all look the same to others
             raise RefusedError(401 if user is None else 404, _MISSING_REPOSITORY, "RepoNotFound")

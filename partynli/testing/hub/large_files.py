@@ -39,7 +39,7 @@ class LargeFiles:
         said: dict[str, Any] = {"oid": oid, "size": size, "authenticated": True}
         if oid in repository.objects:
             return said
-        lfs = f"{self._access.url}/datasets/{repository.id}.git/info/lfs"
+        lfs = f"{self._access.url}/{repository.path}.git/info/lfs"
         upload: dict[str, Any] = {"href": f"{self.address(repository, oid)}"}
         if size > self._part_bytes:
             parts = range(1, -(-size // self._part_bytes) + 1)
@@ -50,8 +50,8 @@ class LargeFiles:
     def address(self, repository: Repository, oid: str) -> str:
         """Where the storage takes and gives a content."""
         # by another name than the hub's own, as its storage has another host: no token may come along
-        signature = hashlib.sha256(f"{repository.id} {oid}".encode()).hexdigest()[:16]
-        return f"http://localhost:{self._access.port}/_storage/{repository.id}/{oid}?signature={signature}"
+        signature = hashlib.sha256(f"{repository.path} {oid}".encode()).hexdigest()[:16]
+        return f"http://localhost:{self._access.port}/_storage/{repository.path}/{oid}?signature={signature}"
 
     async def put_object(self, request: web.Request) -> web.Response:
         repository, oid = self._stored(request)
@@ -59,12 +59,12 @@ class LargeFiles:
         if "part" not in request.query:
             repository.add_object(oid, content)
             return web.Response()
-        self._parts.setdefault((repository.id, oid), {})[int(request.query["part"])] = content
+        self._parts.setdefault((repository.path, oid), {})[int(request.query["part"])] = content
         return web.Response(headers={"ETag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'})
 
     async def complete(self, request: web.Request) -> web.Response:
         repository, given = self._access.repository(request), await shapes.read_body(request)
-        parts = self._parts.pop((repository.id, given["oid"]), {})
+        parts = self._parts.pop((repository.path, given["oid"]), {})
         if sorted(parts) != [part["partNumber"] for part in given["parts"]]:
             raise RefusedError(400, "parts are missing")
         repository.add_object(given["oid"], b"".join(parts[number] for number in sorted(parts)))

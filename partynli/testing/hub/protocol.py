@@ -1,4 +1,4 @@
-"""The loopback hub's API of datasets, as ``huggingface_hub`` speaks it."""
+"""The loopback hub's API of datasets and models, as ``huggingface_hub`` speaks it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from partynli.testing.hub.repository import MAIN, RefusedError, Repository
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _LONG_AGO = "2025-01-01T00:00:00.000Z"
-_REPO = "/api/datasets/{owner}/{name}"
-_LFS = "/datasets/{owner}/{name}.git/info/lfs"
-_STORAGE = "/_storage/{owner}/{name}/{oid}"
-_RESOLVE = "/datasets/{owner}/{name}/resolve/{revision}/{path:.+}"
+_PLACE = "{kind:(?:datasets/)?}{owner}/{name}"
+_REPO = "/api/{kind:datasets|models}/{owner}/{name}"
+_LFS = f"/{_PLACE}.git/info/lfs"
+_STORAGE = f"/_storage/{_PLACE}/{{oid}}"
+_RESOLVE = f"/{_PLACE}/resolve/{{revision}}/{{path:.+}}"
 
 
 class HubProtocol:
@@ -65,17 +66,19 @@ class HubProtocol:
     async def create(self, request: web.Request) -> web.Response:
         given = await shapes.read_body(request)
         user = self._access.user(request)
-        if given.get("type") != "dataset":
-            raise RefusedError(400, "the loopback hub holds datasets only")
+        kind = given.get("type", "model")
+        if kind not in self._access.held:
+            raise RefusedError(400, "the loopback hub holds datasets and models only")
         owner = given.get("organization") or user
         name = f"{owner}/{given['name']}"
         if owner != user:
-            raise RefusedError(403, f"You don't have the rights to create a dataset under the namespace {owner!r}")
-        answer = {"url": f"{self._access.url}/datasets/{name}", "name": name}
-        if name in self._access.repositories:
-            return web.json_response(answer | {"error": "You already created this dataset repo"}, status=409)
+            raise RefusedError(403, f"You don't have the rights to create a {kind} under the namespace {owner!r}")
         private = given.get("visibility") == "private" or bool(given.get("private"))
-        self._access.repositories[name] = Repository(name, private)
+        made, held = Repository(name, private, kind), self._access.held[kind]
+        answer = {"url": f"{self._access.url}/{made.path}", "name": name}
+        if name in held:
+            return web.json_response(answer | {"error": f"You already created this {kind} repo"}, status=409)
+        held[name] = made
         return web.json_response(answer)
 
     async def validate_yaml(self, request: web.Request) -> web.Response:
@@ -185,10 +188,10 @@ class HubProtocol:
         proposal: str | None = None
         if proposes(request):
             ref, oid = repository.propose(changes, title, user, parent)
-            proposal = f"{self._access.url}/datasets/{repository.id}/discussions/{ref.rpartition('/')[2]}"
+            proposal = f"{self._access.url}/{repository.path}/discussions/{ref.rpartition('/')[2]}"
         else:
             oid = repository.commit(shapes.revision_in(request), changes, title, user, parent).oid
-        commit_url = f"{self._access.url}/datasets/{repository.id}/commit/{oid}"
+        commit_url = f"{self._access.url}/{repository.path}/commit/{oid}"
         return web.json_response(
             {"success": True, "commitOid": oid, "commitUrl": commit_url, "pullRequestUrl": proposal}
         )

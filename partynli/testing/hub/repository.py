@@ -1,4 +1,4 @@
-"""Dataset repositories of the loopback hub: contents by their hashes, commits as history, branches that point at them.
+"""Repositories of the loopback hub: contents by their hashes, commits as history, branches that point at them.
 
 A commit is made whole or not at all: what is wrong with it is found before a branch moves.
 """
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MAIN = "main"
+Kind = Literal["dataset", "model"]
+"""What a repository holds."""
 LFS_SUFFIXES = (".parquet", ".arrow", ".bin", ".gz", ".zip", ".zst", ".npy", ".safetensors")
 _ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LFS_SUFFIXES)
 _LFS_FROM_BYTES = 10 * 2**20
@@ -78,11 +80,12 @@ def git_oid(content: bytes) -> str:
 
 @dataclass(slots=True)
 class Repository:
-    """One dataset repository."""
+    """One repository, of a dataset or a model."""
 
     id: str
     """``NAMESPACE/NAME``."""
     private: bool = False
+    kind: Kind = "dataset"
     refs: dict[str, str] = field(default_factory=dict)
     """Branch, or ``refs/pr/N`` of a pull request, to commit."""
     commits: dict[str, Commit] = field(default_factory=dict)
@@ -98,6 +101,11 @@ class Repository:
     def owner(self) -> str:
         """The namespace that it is in."""
         return self.id.partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """Where it is at the hub: a model's address has its name only."""
+        return f"datasets/{self.id}" if self.kind == "dataset" else self.id
 
     @property
     def head(self) -> Commit:

@@ -17,14 +17,14 @@ from partynli.testing.hub.access import HOST, Access
 from partynli.testing.hub.faults import STATUSES, FaultScript, HubFault, HubRequest, Step
 from partynli.testing.hub.large_files import LargeFiles
 from partynli.testing.hub.protocol import HubProtocol
-from partynli.testing.hub.repository import MAIN, Change, Commit, RefusedError, Repository
+from partynli.testing.hub.repository import MAIN, Change, Commit, Kind, RefusedError, Repository
 
 _LONGEST_BODY = 2**31
 _OPEN_WITHIN_S = 30.0
 
 
 class HubServer:
-    """A hub of datasets on loopback, with nothing in it.
+    """A hub of datasets and models on loopback, with nothing in it.
 
     Parameters
     ----------
@@ -83,19 +83,28 @@ class HubServer:
 
     @property
     def repositories(self) -> Mapping[str, Repository]:
-        """``NAMESPACE/NAME`` to repository."""
-        return self._access.repositories
+        """``NAMESPACE/NAME`` to dataset repository."""
+        return self._access.held["dataset"]
+
+    @property
+    def models(self) -> Mapping[str, Repository]:
+        """``NAMESPACE/NAME`` to model repository."""
+        return self._access.held["model"]
 
     def push(
-        self, repo_id: str, files: Mapping[str, bytes | None], *, branch: str = MAIN, private: bool = False
+        self,
+        repo_id: str,
+        files: Mapping[str, bytes | None],
+        *,
+        branch: str = MAIN,
+        private: bool = False,
+        kind: Kind = "dataset",
     ) -> Commit:
         """Commit as if somebody else had: files by their path, None for one to delete.
 
         The repository is made where it is not there, and the branch from the main one.
         """
-        if repo_id not in self._access.repositories:
-            self._access.repositories[repo_id] = Repository(repo_id, private)
-        repository = self._access.repositories[repo_id]
+        repository = self._access.held[kind].setdefault(repo_id, Repository(repo_id, private, kind))
         repository.refs.setdefault(branch, repository.head.oid)
         changes = [
             Change("deletedFile", path) if content is None else Change("file", path, content)

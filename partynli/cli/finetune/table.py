@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from partynli.cli.finetune_options import anli_option, running_options, settings_options
+from partynli.cli.finetune.options import anli_option, running_options, settings_options
 from partynli.cli.output import console, safe, shown
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError

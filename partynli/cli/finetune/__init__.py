@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from partynli.cli.finetune_options import anli_option, running_options, settings_options
-from partynli.cli.finetune_table import table
+from partynli.cli.finetune.options import anli_option, running_options, settings_options
+from partynli.cli.finetune.push import push
+from partynli.cli.finetune.table import table
 from partynli.cli.output import console, safe, shown
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError
@@ -39,10 +40,12 @@ def command() -> None:
       partynli finetune train --model bert-base-uncased --train varierr341:chaosnli --seeds 5 \\
           --init-from finetuned/mnli-bert-base-uncased/seed-0
       partynli finetune table --model bert-base-uncased=finetuned/mnli-bert-base-uncased/seed-0 --seeds 5
+      partynli finetune push finetuned/varierr341-chaosnli-bert-base-uncased/seed-0 --repo ada/small --license mit
     """
 
 
 command.add_command(table)
+command.add_command(push)
 
 
 @command.command("train")
