@@ -48,14 +48,20 @@ def until() -> Callable[..., None]:
 
 
 @pytest.fixture
-def partynli(tmp_path: Path, environ: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a command and wait for it."""
+def partynli_alone(tmp_path: Path, environ: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command in a process of its own, and wait for it."""
 
     def run(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "partynli", *args]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environ | more, timeout=120)
 
     return run
+
+
+@pytest.fixture
+def partynli(partynli_alone: Callable[..., subprocess.CompletedProcess[str]]) -> object:
+    """What a module's tests run; many have it run here, see `partynli_here`."""
+    return partynli_alone
 
 
 @pytest.fixture

@@ -15,6 +15,11 @@ UIDS = [f"i{k}" for k in range(12)]
 LABELS = ("true", "either", "false")
 
 
+@pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
 def labels_of(seed: int, n: int = 12) -> list[str]:
     return np.random.default_rng(seed).choice(LABELS, size=n).tolist()
 

@@ -19,6 +19,11 @@ DATA = Path(os.environ.get("PARTYNLI_DATA") or Path(__file__).parents[3] / "shar
 
 
 @pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
+@pytest.fixture
 def sampled(partynli: Partynli) -> str:
     done = partynli("sample", "--mix", "demo", "--trials", "2", "--run", "first")
     assert done.returncode == 0, done.stderr
@@ -87,9 +92,9 @@ def test_a_server_of_embeddings_is_asked_once(
     db.close()
 
 
-def test_a_server_that_refuses_is_one_line(partynli: Partynli, sampled: str, embeddings: Any) -> None:
+def test_a_server_that_refuses_is_one_line(partynli_alone: Partynli, sampled: str, embeddings: Any) -> None:
     embeddings.key = "sk-right"
-    done = partynli(
+    done = partynli_alone(
         "report", sampled, "--explanations", "--embedder", f"{embeddings.url}#m", PARTYNLI_EMBED_API_KEY="sk-wrong"
     )
     assert done.returncode == 2

@@ -22,6 +22,11 @@ UIDS = ["i1", "i2"]
 NO_WINDOWS = {"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
 
 
+@pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
 def data_in(page: Path) -> dict[str, Any]:
     (packed,) = re.findall(r'id="data">([^<]*)<', page.read_text("utf-8"))
     found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed)))

@@ -18,6 +18,11 @@ HEADER = ["sent_id", "participant", "trial", "class_multi", "explanation", "part
 
 
 @pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
+@pytest.fixture
 def items(tmp_path: Path) -> Path:
     path = tmp_path / "items.csv"
     path.write_text("uid,premise,hypothesis\na,It rains.,It is wet.\nb,Men sing.,They shout.\n")

@@ -19,6 +19,11 @@ ANSWERS = {
 
 
 @pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
+@pytest.fixture
 def toy(judged_run: Callable[..., Path]) -> Path:
     return judged_run("toy", ANSWERS, UIDS)  # type: ignore[arg-type]
 
@@ -111,10 +116,10 @@ def bare(tmp_path: Path) -> dict[str, Any]:
     return {"PYTHONPATH": str(hidden.parent)}
 
 
-def test_without_matplotlib(partynli: Partynli, toy: Path, bare: dict[str, Any], tmp_path: Path) -> None:
+def test_without_matplotlib(partynli_alone: Partynli, toy: Path, bare: dict[str, Any], tmp_path: Path) -> None:
     for args in (("plot", "3"), ("plot", "--list")):
-        assert "pip install 'partynli[plots]'" in one_line(partynli(*args, **bare))
-    done = partynli("report", "toy", "--out", "there", **bare)
+        assert "pip install 'partynli[plots]'" in one_line(partynli_alone(*args, **bare))
+    done = partynli_alone("report", "toy", "--out", "there", **bare)
     assert done.returncode == 0, done.stderr
     assert "no figures: plots need matplotlib: pip install 'partynli[plots]'" in " ".join(done.stdout.split())
     assert (tmp_path / "there" / "report.md").is_file()

@@ -37,6 +37,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
 class Judge(ThreadingHTTPServer):
     """A server that knows LiTEx by heart, and errs in a share of the explanations."""
 
@@ -261,18 +266,18 @@ def test_cost(partynli: Any, registry: Any, judges: Any, study: Path, tmp_path: 
     assert not (tmp_path / "runs" / "other").exists()
 
 
-def test_the_first_try_needs_no_key(partynli: Any, study: Path) -> None:
-    assert partynli("reasons", "--judge", "sim-typical", "--validate", "40", "--force").returncode == 0
-    newest = partynli("reasons", "--judge", "sim-typical", "--validate", "40", "--force", "--json")
+def test_the_first_try_needs_no_key(partynli_alone: Any, study: Path) -> None:
+    assert partynli_alone("reasons", "--judge", "sim-typical", "--validate", "40", "--force").returncode == 0
+    newest = partynli_alone("reasons", "--judge", "sim-typical", "--validate", "40", "--force", "--json")
     report = json.loads(newest.stdout)
     assert report["run"] == "study", "a run of codes is no study"
     assert report["synthetic"] is True
     assert report["verdict"].startswith("VALIDATION FAILED"), "a made-up judge agrees with nobody"
     assert "sim-typical also wrote some of the explanations that it codes" in report["notes"]
-    assert "run study" in partynli("report", "--scope", "all122").stdout, "a judge's run is no study to report on"
-    other = partynli("reasons", "--judge", "sim-typical", "--validate", "41")
+    assert "run study" in partynli_alone("report", "--scope", "all122").stdout, "a judge's run is no study to report on"
+    other = partynli_alone("reasons", "--judge", "sim-typical", "--validate", "41")
     assert "was made by another plan" in one_line(other)
-    codes = partynli("reasons", "study-reasons-sim-typical", "--judge", "sim-typical")
+    codes = partynli_alone("reasons", "study-reasons-sim-typical", "--judge", "sim-typical")
     assert "holds a judge's codes" in one_line(codes)
 
 

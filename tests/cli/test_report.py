@@ -21,6 +21,11 @@ ANSWERS = {
 UIDS = ["i1", "i2", "i3", "i4"]
 
 
+@pytest.fixture
+def partynli(partynli_here: Any) -> Any:
+    return partynli_here
+
+
 def report(partynli: Partynli, *args: str) -> dict[str, Any]:
     done = partynli("report", *args, "--json")
     assert done.returncode == 0, done.stderr
@@ -47,13 +52,13 @@ def test_report_of_a_run_without_people(partynli: Partynli, judged_run: Callable
 
 @pytest.mark.parametrize("width", ["50", "80"])
 def test_a_narrow_terminal_cuts_no_figure_and_no_name(
-    partynli: Partynli, judged_run: Callable[..., Path], width: str
+    partynli_alone: Partynli, judged_run: Callable[..., Path], width: str
 ) -> None:
     people = {f"participant-{k}": ANSWERS["ab"[k % 2]] for k in range(4)}
     judged_run("toy", people, UIDS, {"hi": list(people)})
     terminal = {"FORCE_COLOR": "1", "COLUMNS": width}
     for args in (["report", "toy"], ["randommix", "toy", "--size", "2", "--curve"], ["compare", "toy", "toy"]):
-        done = partynli(*args, **terminal)
+        done = partynli_alone(*args, **terminal)
         assert done.returncode == 0, done.stderr
         lines = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()
         assert "…" not in done.stdout
