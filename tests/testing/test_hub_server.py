@@ -223,4 +223,7 @@ def test_it_runs_by_hand():
         endpoint, token = address.partition("=")[2], token.partition("=")[2]
         assert HfApi(endpoint=endpoint, token=token).whoami()["name"] == "eve"
         os.kill(running.pid, signal.SIGINT)
-        assert running.wait(20) == 0
+        try:
+            assert running.wait(20) == 0
+        finally:
+            running.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import click
@@ -19,14 +20,15 @@ _EPILOG = "\b\nFaults that tests script:\n" + "\n".join(f"  {name:<14}{what}" fo
 @click.option("--user", default="ada", show_default=True, help="Whose token it takes.")
 def main(port: int, user: str) -> None:
     """Serve an empty hub on loopback, until interrupted. Nothing leaves this machine, and nothing is kept."""
+    interrupted = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts its background jobs with SIGINT ignored
+        signal.signal(number, lambda *_: interrupted.set())
     try:
         with HubServer({_TOKEN: user}, port=port) as hub:
             click.echo(f"export HF_ENDPOINT={hub.url} HF_TOKEN={_TOKEN}")
-            threading.Event().wait()
+            interrupted.wait()
     except PartyNLIError as error:
         raise click.UsageError(str(error)) from None
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":
