@@ -105,7 +105,13 @@ def test_without_a_token_nothing_is_begun(hub, partynli, model):
     assert hub.requests == []
 
 
-@pytest.mark.parametrize("fault", ["unauthorized", "echo_token", "cut"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "unauthorized",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("echo_token", "cut")),
+    ],  # ten seconds of waiting
+)
 def test_the_token_is_in_no_file_and_no_word(hub, partynli, model, tmp_path, fault):
     hub.fail_always("commit", fault)
     failed = partynli("finetune", "push", "seed-0", *LICENSED, HF_DEBUG="1")
