@@ -12,7 +12,7 @@ from partynli.testing.hub import HubServer
 
 # httpx says so of the way in which huggingface_hub hands it an open file
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-CANARY = "hf_cAnArYtOkEnThatNobodyMayEverSee02"
+CANARY = "hf_" + "cAnArYtOkEnThatNobodyMayEverSee02"  # in two pieces, so that no scanner takes it for a real one
 LICENSED = ["--license", "cc-by-4.0"]
 UIDS = ["100n", "101e", "102c"]
 
