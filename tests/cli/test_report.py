@@ -67,6 +67,14 @@ def test_a_narrow_terminal_cuts_no_figure_and_no_name(
             assert sum(line.startswith("participant-3") for line in lines) >= 3  # in every part of every table
 
 
+def test_a_terminal_without_greek_letters(partynli_alone: Partynli, judged_run: Callable[..., Path]) -> None:
+    judged_run("toy", ANSWERS, UIDS)
+    done = partynli_alone("report", "toy", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\u03b1" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_tables_are_shown_where_they_cannot_be_written(partynli: Partynli, judged_run: Callable[..., Path]) -> None:
     (judged_run("toy", ANSWERS, UIDS) / "report.md").mkdir()
     done = partynli("report", "toy")
