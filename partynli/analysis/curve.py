@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from partynli.aggregate import NOT_ASKED, Answers
 from partynli.analysis.lookup import Figure
 from partynli.analysis.randommix import Pool, Summary, draw_members
+from partynli.records import Participant
 from partynli.store import Tally
 
 CURVE_WARNING = (
@@ -59,13 +60,18 @@ class Costs:
             one = answers.participants[position[name]]
             asked = int((answers.simple[position[name]] != NOT_ASKED).sum())
             tally = tallies.get(one.id, Tally())
-            spent: float | None = tally.cost
-            if tally.unpriced:
-                spent = one.price.cost(tally.tokens_in, tally.tokens_out) if one.price else None
+            spent = dollars_spent(one, tally)
             calls.append(asked)
             dollars.append(np.nan if spent is None or not tally.begun else spent / tally.begun * asked)
         unknown = tuple(name for name, known in zip(pool.names, dollars, strict=True) if np.isnan(known))
         return cls(np.array(calls, dtype=np.float64), np.array(dollars, dtype=np.float64), unknown)
+
+
+def dollars_spent(one: Participant, tally: Tally) -> float | None:
+    """What a participant's answers cost, by its price where some came without a cost; None where that is unknown."""
+    if not tally.unpriced:
+        return tally.cost
+    return one.price.cost(tally.tokens_in, tally.tokens_out) if one.price else None
 
 
 def learning_curve(

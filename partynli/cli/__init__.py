@@ -19,6 +19,7 @@ COMMANDS = {
     "resume": "Go on with a run that was stopped.",
     "status": "Show what of a run is done, failed and spent.",
     "report": "Set labels of participants beside people's, with what the figures rest on.",
+    "plan": "Predict from a pilot how many participants and trials a figure takes.",
     "randommix": "Show what other draws of participants would have found.",
     "plot": "Draw a figure of the paper, or one beyond them, of a run.",
     "explore": "Write a run as one page, to read the answers behind the figures.",
@@ -109,6 +110,13 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # the machine's doing wherever it happens: a full disk, no file descriptor left
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror}; what was committed before is safe")
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 

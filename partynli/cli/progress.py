@@ -14,12 +14,14 @@ from rich.text import Text
 from partynli.cli.output import console, duration, money, safe
 from partynli.cli.output import table as new_table
 from partynli.records import Participant
-from partynli.sampling.events import Event, Notice, Retrying, Stopped, Stored, Waiting
+from partynli.sampling.events import Event, Notice, Retrying, Settled, Stopped, Stored, Waiting
 from partynli.sampling.plan import Plan
 from partynli.store import Tally
 
 _WINDOW_S = 20.0
 _MOST_ROWS = 30
+_LONG_S = 60.0
+"""A wait of so many seconds is told where nobody sees the table."""
 
 
 class Progress:
@@ -31,11 +33,13 @@ class Progress:
         What is to be done.
     before
         What was stored before, by participant id.
+    due
+        Trials of each participant, where they are fewer than the plan's.
     """
 
-    def __init__(self, plan: Plan, before: Mapping[str, Tally]) -> None:
+    def __init__(self, plan: Plan, before: Mapping[str, Tally], due: Mapping[str, int] | None = None) -> None:
         self._participants = plan.participants
-        self._planned = {one.id: plan.trials[one.id] * plan.n_items for one in plan.participants}
+        self._planned = due or {one.id: plan.trials[one.id] * plan.n_items for one in plan.participants}
         self._done = {one.id: before.get(one.id, Tally()).settled for one in plan.participants}
         self._failed = dict.fromkeys(self._done, 0)
         self._reasked = dict.fromkeys(self._done, 0)
@@ -81,7 +85,10 @@ class Progress:
                 self._cost += event.cost
             self._state.pop(one, None)
         elif isinstance(event, Retrying):
-            self._state[event.participant.id] = f"waits {event.wait_s:.0f} s: {event.why}"
+            waits = f"waits {duration(event.wait_s)}: {event.why}"
+            if event.wait_s >= _LONG_S and self._live is None and event.participant.id not in self._state:
+                console.print(safe(f"{event.participant.name} {waits}"), soft_wrap=True)
+            self._state[event.participant.id] = waits
         elif isinstance(event, Stopped):
             self._state[event.participant.id] = f"stopped: {event.why}"
             self._note(f"{event.participant.name} is stopped: {event.why}")
@@ -91,6 +98,9 @@ class Progress:
                 self._state |= dict.fromkeys((one.id for one in event.participants), event.what)
                 if self._live is None:
                     console.print(safe(event.what), soft_wrap=True)
+        elif isinstance(event, Settled):
+            self._planned = event.due
+            self._note(f"round {event.round}: {event.settled:,} of {event.items:,} items settled")
         elif isinstance(event, Notice):
             self._note(event.text)
 

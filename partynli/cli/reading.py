@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from partynli.aggregate import Answers, load_answers, with_judgments
+import numpy as np
+
+from partynli.aggregate import NOT_ASKED, Answers, load_answers
 from partynli.analysis.scope import scopes_of
-from partynli.derive import derive_judgments, underived
+from partynli.cli.latest import answers_so_far
+from partynli.derive import derive_judgments
 from partynli.errors import InputError, ItemsError, RunLockedError, StoreError
 from partynli.items import DATASETS, Dataset, load_dataset
 from partynli.items.table import SUFFIXES
@@ -18,6 +21,7 @@ from partynli.prompts import task_of
 from partynli.publish.tables.licences import base_name
 from partynli.publish.tables.people import carried_people
 from partynli.records import Task
+from partynli.sampling.plan import width_of
 from partynli.store import Run, Tally
 
 _NAMED = 5
@@ -58,12 +62,39 @@ def answers_of(path: Path) -> Reading:
     notes = [note] if (note := _bring_up_to_date(path)) else []
     with Run.open(path) as run:
         task = task_of(run.manifest)
-        answers = _answers_so_far(run, task) if note else load_answers(run, task)
+        answers = answers_so_far(run, task) if note else load_answers(run, task)
         tallies = run.tallies()
         manifest = run.manifest
         carried = carried_people(run, task.labels)
+    if (width := width_of(manifest["plan"])) is not None:
+        notes.append(_stopped_early(answers, width))
     dataset, more = _human(task, str(manifest["plan"].get("items", "")), answers.items, carried)
     return Reading(answers, manifest, dataset, (*notes, *more), tallies)
+
+
+def evened(reading: Reading) -> Reading:
+    """The same reading with no more trials than every item has, where a run stopped early item by item.
+
+    A figure is averaged over trials, and later trials hold open items only: with them it would tell of those.
+    """
+    if width_of(reading.manifest["plan"]) is None:
+        return reading
+    answers = reading.answers
+    full = (answers.simple != NOT_ASKED).any(axis=0).all(axis=1)
+    kept = max(1, int(full.cumprod().sum()))
+    even = replace(answers, simple=answers.simple[:, :kept], multi=answers.multi[:, :kept])
+    left = int((answers.simple[:, kept:] != NOT_ASKED).sum())
+    note = f"figures are of trials 1 to {kept}, which all items have; {left:,} answers to open items are left out"
+    return reading._replace(answers=even, notes=(*reading.notes, note))
+
+
+def _stopped_early(answers: Answers, width: float) -> str:
+    valid = (answers.simple >= 0).sum(axis=(0, 1))
+    least, middle, most = np.quantile(valid, [0, 0.5, 1]) if valid.size else (0, 0, 0)
+    return (
+        f"items were settled one by one (--until-ci {width:g}): {least:,.0f} to {most:,.0f} answers an item, "
+        f"median {middle:,.0f}"
+    )
 
 
 def pick_scope(reading: Reading, name: str | None) -> tuple[str, tuple[str, ...]]:
@@ -98,13 +129,6 @@ def _bring_up_to_date(path: Path) -> str | None:
     return None
 
 
-def _answers_so_far(run: Run, task: Task) -> Answers:
-    """The stored judgments and, in memory, those of the answers that came since."""
-    _, version = reader_for(task)
-    since = chain.from_iterable(rows for rows, _, _ in underived(run, task))
-    return with_judgments(load_answers(run, task), since, anew=run.meta("reader") != version)
-
-
 def _is_up_to_date(run: Run, task: Task) -> bool:
     _, version = reader_for(task)
     return run.is_empty or (run.meta("reader") == version and not run.attempts(after=int(run.meta("judged") or 0)))
@@ -126,6 +150,8 @@ def _human(task: Task, source: str, items: Sequence[str], carried: Dataset | Non
         dataset = carried if is_tasks and carried else load_dataset(task.human, task.fields, task.labels)
     except ItemsError as error:
         return None, [*notes, f"no human data: {error}"]
+    if dataset.withheld:
+        return None, [*notes, f"no human data: {dataset.withheld}"]
     unknown = _unanswered(dataset, items)
     if len(unknown) == len(items):
         return None, [*notes, f"no human data: none of the run's {len(items):,} items is in {dataset.name}"]
@@ -143,7 +169,7 @@ def _own_human(
     try:
         dataset = load_dataset(source, task.fields, task.labels) if carried is None else carried
         if not dataset.distributions:
-            return None, []
+            return None, [dataset.withheld] if dataset.withheld else []
     except ItemsError as error:
         return None, [f"people's counts that may stand beside the items cannot be read: {error}"]
     unanswered = _unanswered(dataset, items)

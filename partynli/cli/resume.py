@@ -11,13 +11,14 @@ import click
 from partynli.cli.batching import lacking_batches, poll_option, was_batched
 from partynli.cli.engines import engine_options, maker
 from partynli.cli.options import find_run, registry_option, runs_option
-from partynli.cli.output import console
+from partynli.cli.output import console, safe
+from partynli.cli.rounds import check_engine
 from partynli.cli.running import run_to_the_end
 from partynli.cli.sample import caps_of
 from partynli.errors import InputError, MissingKeysError, RunError
 from partynli.prompts import task_of
 from partynli.registry import load_registry
-from partynli.sampling.plan import Plan
+from partynli.sampling.plan import Plan, width_of
 from partynli.sampling.preflight import missing
 from partynli.sampling.settings import ProviderCaps, Settings
 from partynli.store import Run
@@ -80,6 +81,7 @@ def command(
                 "import other tables under another --run"
             )
         batched = was_batched(run) if batch is None else batch
+        check_engine(width_of(run.manifest["plan"]), batch=batched, engine=engine)
         make = maker(engine, ray_address, batch=batched)
         if forget_lost:
             console.print(f"{run.batches.forget_lost():,} lost batches are forgotten")
@@ -98,7 +100,7 @@ def command(
         settings = Settings(
             caps=caps, max_cost=max_cost, allow_drift=allow_drift, skip=lacking, limit=limit, poll_s=poll_s
         )
-        console.print(f"run [bold]{run.name}[/bold]: {len(plan):,} trials planned")
+        console.print(f"run [bold]{safe(run.name)}[/bold]: {len(plan):,} trials planned")
         return run_to_the_end(plan, run, settings, make)
 
 
@@ -114,6 +116,7 @@ def plan_of(run: Run) -> Plan:
         groups={name: tuple(members) for name, members in kept["groups"].items()},
         item_source=kept["items"],
         reasks=kept["reasks"],
+        until_ci=width_of(kept),
     )
 
 

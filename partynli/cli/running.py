@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol
 
 from partynli.cli.batching import print_open_batches
 from partynli.cli.output import console, money, safe
 from partynli.cli.progress import Progress
+from partynli.cli.rounds import print_standing
 from partynli.cli.wide import print_rows
 from partynli.derive import derive_judgments, settle_drift
 from partynli.errors import RunError
@@ -21,9 +24,11 @@ from partynli.sampling.batches import BatchRunner
 from partynli.sampling.engine import Engine
 from partynli.sampling.ledger import RunLedger
 from partynli.sampling.plan import Plan
+from partynli.sampling.preflight import key_destinations
 from partynli.sampling.settings import Settings, Summary
 from partynli.store import Run, Tally, is_remote
 
+_FILES = 65_536
 _GRACE_S = 30.0
 """How long a SIGTERM lets calls in flight be answered; Ctrl-C waits until it is pressed again."""
 
@@ -51,7 +56,14 @@ MakeRunner = Callable[[Plan, Run, Settings], Runner]
 
 def on_this_machine(plan: Plan, run: Run, settings: Settings) -> Runner:
     """The engine, with keys from this process's environment."""
+    if plan.until_ci is not None:
+        runner: Runner = _standing().in_rounds(plan, run, settings)
+        return runner
     return Engine(plan, RunLedger(plan, run, settings.limit), os.environ, settings)
+
+
+def _standing() -> Any:
+    return import_module("partynli.cli.standing")  # arrays take as long to load as all else of `sample`
 
 
 def in_batches(plan: Plan, run: Run, settings: Settings) -> Runner:
@@ -70,10 +82,22 @@ def run_to_the_end(plan: Plan, run: Run, settings: Settings, make: MakeRunner = 
         console.print("runs/ is on a network file system: its database goes without a write-ahead log, more slowly")
     if settings.allow_drift and (settled := settle_drift(run, plan.task)):
         console.print(f"{settled:,} answers of a model that had changed are taken into the run")
-    with Progress(plan, run.tallies()) as progress:
+    print_keys(plan, settings.skip)
+    _allow_connections()
+    at_first = None if plan.until_ci is None else _standing().standing(run, plan).due
+    with Progress(plan, run.tallies(), at_first) as progress:
         summary = asyncio.run(_run(make(plan, run, replace(settings, on_event=progress.heard)), progress))
     derive_judgments(run, plan.task)
     return _report(plan, run, summary, settings.skip)
+
+
+def _allow_connections() -> None:
+    """Take the file descriptors that the system grants: 1,024 is a common default; a call takes one."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
+    if resource.RLIM_INFINITY != now < wanted:
+        with suppress(ValueError, OSError):  # some systems grant more in name than they do
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _run(engine: Runner, progress: Progress) -> Summary:
@@ -113,13 +137,17 @@ def _report(plan: Plan, run: Run, summary: Summary, skipped: Mapping[str, str]) 
     if plan.synthetic:
         console.print("[bold]SYNTHETIC[/bold]: simulated personas answered, no language model; for trying things out")
     _print_shares(plan, run, tallies)
+    stands = None if plan.until_ci is None else _standing().standing(run, plan)
+    planned = len(plan) if stands is None else sum(stands.due.values())
     total = [tallies.get(one.id, Tally()) for one in plan.participants]
     settled, valid = sum(tally.settled for tally in total), sum(tally.valid for tally in total)
     cost, unpriced = sum(tally.cost for tally in total), sum(tally.unpriced for tally in total)
     console.print(
-        f"{settled:,} of {len(plan):,} trials done, {valid:,} of them valid; cost {money(cost)}"
+        f"{settled:,} of {planned:,} trials done, {valid:,} of them valid; cost {money(cost)}"
         + (f" and {unpriced:,} answers whose cost is unknown" if unpriced else "")
     )
+    if stands is not None:
+        print_standing(plan.until_ci, stands.settled, plan.n_items)
     for name, why in summary.stopped.items():
         console.print(
             f"[bold]{safe(name)}[/bold] {'left out' if name in skipped else 'stopped'}: {safe(why)}", soft_wrap=True
@@ -128,8 +156,8 @@ def _report(plan: Plan, run: Run, summary: Summary, skipped: Mapping[str, str]) 
     if summary.failed:
         _print_failures(plan, run)
     print_open_batches(run.batches.open())
-    if settled < len(plan):
-        console.print(f"go on with it: partynli resume {run.name}")
+    if settled < planned:
+        console.print(f"go on with it: partynli resume {safe(run.name)}")
     if summary.interrupted:
         return 130
     if summary.budget_reached:
@@ -138,11 +166,25 @@ def _report(plan: Plan, run: Run, summary: Summary, skipped: Mapping[str, str]) 
     return 1 if summary.failed or stopped else 0
 
 
+def print_keys(plan: Plan, without: Collection[str]) -> None:
+    """Say which key is sent where: a registry or a run may have been written by somebody else."""
+    sent = key_destinations([one for one in plan.participants if one.name not in without])
+    if sent:
+        lines = (f"{name} goes to {', '.join(places)}" for name, places in sent.items())
+        console.print(f"keys: {safe('; '.join(lines))}", style="dim", soft_wrap=True)
+
+
 def _print_failures(plan: Plan, run: Run) -> None:
     reasons = run.reasons("failed")
     for one in plan.participants:
-        for reason, count in reasons.get(one.id, {}).items():
-            console.print(f"{safe(one.name)}: {count:,} calls without an answer: {safe(reason)}", soft_wrap=True)
+        if not (found := reasons.get(one.id)):
+            continue
+        commonest = max(found, key=lambda reason: found[reason])
+        others = sum(found.values()) - found[commonest]  # a number of bytes in it makes every reason another one
+        rest = f" (and {others:,} with other reasons)" if others else ""
+        console.print(
+            f"{safe(one.name)}: {found[commonest]:,} calls without an answer: {safe(commonest)}{rest}", soft_wrap=True
+        )
 
 
 def _print_shares(plan: Plan, run: Run, tallies: Mapping[str, Tally]) -> None:

@@ -21,13 +21,14 @@ from partynli.cli.engines import engine_options, maker
 from partynli.cli.options import new_run, prompts_option, registry_option, runs_option
 from partynli.cli.output import console, duration, money, safe, shown
 from partynli.cli.output import table as new_table
-from partynli.cli.running import run_to_the_end
+from partynli.cli.rounds import check_engine, check_rounds, until_option
+from partynli.cli.running import print_keys, run_to_the_end
 from partynli.errors import InputError, MissingKeysError
 from partynli.items import check_items, load_dataset
 from partynli.prompts import load_task
 from partynli.registry import Registry, Retired, load_registry
 from partynli.sampling.batches import on_batch_terms
-from partynli.sampling.plan import Plan
+from partynli.sampling.plan import MIN_ROUNDS, Plan
 from partynli.sampling.preflight import estimate, missing
 from partynli.sampling.settings import ProviderCaps, Settings
 from partynli.sampling.strategies import EXPERIMENTS, guided, merge, select
@@ -46,6 +47,7 @@ _ASK_FROM = 1.0
     "--items", "items_name", metavar="NAME|FILE", help="Dataset (`partynli data`), or a JSONL, CSV or parquet file."
 )
 @click.option("--task", "task_name", default="livenli", show_default=True, metavar="NAME", help="Folder in prompts/.")
+@until_option
 @click.option("--run", "run_name", metavar="NAME", help="Name of the run; the same name goes on with it.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Begin at most N trials now.")
 @click.option("--max-cost", type=click.FloatRange(min=0), metavar="DOLLARS", help="Stop before this is exceeded.")
@@ -66,6 +68,7 @@ def command(
     trials: int | None,
     items_name: str | None,
     task_name: str,
+    until_ci: float | None,
     run_name: str | None,
     limit: int | None,
     max_cost: float | None,
@@ -91,13 +94,15 @@ def command(
       partynli sample --mix all --trials 5 --dry-run           what it would take
       partynli sample --mix all --trials 5 --max-cost 50
       partynli sample --mix hi --items my.csv --run pilot      your own uid, premise, hypothesis
+      partynli sample --mix demo --trials 10 --until-ci 0.3    fewer trials of items that are clear
       partynli sample --experiment temperature
       partynli sample --experiment single --participant grok-3-mini --trials 5
       partynli sample --participant gpt-4.1 --trials 5 --batch  half the price, within a day
     """
+    check_engine(until_ci, batch=batch, engine=engine)
     make = maker(engine, ray_address, batch=batch)
     registry, found, registry_hash = load_registry(registry_path)
-    console.print(f"registry {shown(found)}, task {safe(task_name)}", style="dim")
+    console.print(f"registry {safe(shown(found))}, task {safe(task_name)}", style="dim")
     task = load_task(task_name, prompts_path)
     asked = select(registry, mixes=mixes, experiments=experiments, participants=participants, trials=trials)
     selections = guided(asked, task)
@@ -107,7 +112,7 @@ def command(
     if batch:
         lacking = lacking_batches(chosen) | lacking
     skip = {} if dry_run else _to_skip(lacking, skip_missing, len(chosen))
-    source = items_name or ("demo" if all(one.synthetic for one in chosen) else "livenli")
+    source = items_name or ("demo" if all(one.synthetic for one in chosen) else task.human or "livenli")
     items = load_dataset(source, task.fields, task.labels).items
     n_items = check_items(items).n
     plan = Plan(
@@ -118,7 +123,9 @@ def command(
         n_items=n_items,
         groups={selection.group: tuple(one.id for one in selection.participants) for selection in selections},
         item_source=items.name,
+        until_ci=until_ci,
     )
+    check_rounds(plan)
     caps = {} if batch else caps_of(registry)
     priced = on_batch_terms(plan) if batch else plan
     if dry_run:
@@ -134,7 +141,8 @@ def command(
     settings = Settings(caps=caps, max_cost=max_cost, allow_drift=allow_drift, skip=skip, limit=limit, poll_s=poll_s)
     with Run.begin(path, manifest, chosen, items, plan.groups) as run:
         console.print(
-            f"run [bold]{path.name}[/bold]: {len(chosen):,} participants x {n_items:,} items = {len(plan):,} trials"
+            f"run [bold]{path.name}[/bold]: {len(chosen):,} participants x {n_items:,} items = "
+            f"{'at most ' if until_ci else ''}{len(plan):,} trials"
         )
         return run_to_the_end(plan, run, settings, make)
 
@@ -267,6 +275,7 @@ def print_estimate(plan: Plan, caps: Mapping[str, ProviderCaps], lacking: Mappin
         cells = (f"{one.calls:,}", f"{one.tokens_in:,.0f}", f"{one.tokens_out:,.0f}", money(one.cost), time_)
         shown_.add_row(safe(name), *cells, safe(lacking.get(name, "")))
     console.print(shown_)
+    print_keys(plan, lacking)
     known = sum(one.cost or 0.0 for one in estimates)
     unknown_ = sum(one.cost is None for one in estimates)
     console.print(
@@ -275,3 +284,6 @@ def print_estimate(plan: Plan, caps: Mapping[str, ProviderCaps], lacking: Mappin
         + f", at least {duration(max((one.seconds for one in estimates), default=0.0))}; up to "
         f"{plan.reasks} re-asks of an answer that cannot be read come on top. Nothing was sent."
     )
+    if plan.until_ci is not None:
+        least = plan.n_items * sum(min(MIN_ROUNDS, most) for most in plan.trials.values())
+        console.print(f"--until-ci: from {least:,} calls, where every item is settled at once, to {len(plan):,}")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from partynli.cli.batching import print_open_batches
 from partynli.cli.options import find_run, runs_option
-from partynli.cli.output import console, money, safe
+from partynli.cli.output import console, echo_json, money, safe
 from partynli.cli.output import table as new_table
+from partynli.cli.resume import plan_of
+from partynli.cli.rounds import print_standing
 from partynli.labels import ERROR
+from partynli.sampling.plan import width_of
 from partynli.store import Batch, Run, Tally, held_by
 
 
@@ -41,15 +45,21 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
         if is_imported and not tallies:
             tallies = _imported(run.label_counts())
             planned = {one: tallies.get(one, Tally()).begun for one in planned}
+        settled_items = None
+        if (width := width_of(plan)) is not None:  # only then: arrays take long to load
+            settled_items, planned = import_module("partynli.cli.standing").standing(run, plan_of(run))
         names = {one.id: one.name for one in run.participants().values()}
         reasons = run.reasons()
         batches = run.batches.open()
     if as_json:
-        click.echo(json.dumps(_as_json(path.name, planned, tallies, names, reasons, batches), indent=2))
+        said = _as_json(path.name, planned, tallies, names, reasons, batches)
+        if settled_items is not None:
+            said |= {"until_ci": width, "items": plan["n_items"], "items_settled": settled_items}
+        echo_json(json.dumps(said, indent=2))
         return 0
     pid = held_by(path)
     console.print(
-        f"run [bold]{path.name}[/bold], {'going on (pid ' + pid + ')' if pid else 'at rest'}"
+        f"run [bold]{safe(path.name)}[/bold], {'going on (pid ' + safe(pid) + ')' if pid else 'at rest'}"
         + (", SYNTHETIC" if run.manifest["synthetic"] else "")
     )
     shown = new_table(
@@ -70,9 +80,11 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
         else f"{settled:,} of {sum(planned.values()):,} trials done, "
         f"{money(sum(tally.cost for tally in tallies.values()))}"
     )
+    if settled_items is not None:
+        print_standing(width, settled_items, plan["n_items"])
     print_open_batches(batches)
     if settled < sum(planned.values()) and not pid and not is_imported:
-        console.print(f"go on with it: partynli resume {path.name}")
+        console.print(f"go on with it: partynli resume {safe(path.name)}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,4 +53,16 @@ class Waiting:
     what: str
 
 
-Event = Stored | Retrying | Stopped | Waiting | Notice
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A round of trials is over, of a plan that stops asking about items that are known well enough."""
+
+    round: int
+    settled: int
+    """Items that get no more trials."""
+    items: int
+    due: Mapping[str, int]
+    """Trials that each participant is still to be asked in all, by its id, where no other item is settled."""
+
+
+Event = Stored | Retrying | Stopped | Waiting | Notice | Settled

@@ -5,7 +5,7 @@ The engine knows nothing else of a run. One on another machine has a ledger that
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -51,6 +51,10 @@ class Ledger(Protocol):
         """Store an attempt and the bodies it names; done once it is on disk, or fails with a `StoreError`."""
         ...
 
+    async def next_round(self) -> bool:
+        """Whether `pending` has more to give, now that all it gave before is stored or given up."""
+        ...
+
     async def aclose(self) -> None:
         """Store what is queued and let go."""
 
@@ -85,7 +89,7 @@ class RunLedger:
         self, participants: Sequence[Participant], stopped: Mapping[str, str]
     ) -> AsyncGenerator[Pending, None]:
         """The trials of one lane that have no outcome yet; looked up in chunks, so memory does not grow with them."""
-        walk = self._plan.walk(participants, self._renderer)
+        walk = self._walk(participants)
         is_fresh = self._run.is_empty
         fresh = Outcome()
         while chunk := list(islice(walk, _CHUNK)):
@@ -99,6 +103,13 @@ class RunLedger:
                         return
                     self._left -= 1
                 yield Pending(trial, before)
+
+    def _walk(self, participants: Sequence[Participant]) -> Iterator[Trial]:
+        return self._plan.walk(participants, self._renderer)
+
+    async def next_round(self) -> bool:
+        """Nothing: all trials are in one round."""
+        return False
 
     def put(self, attempt: Attempt, bodies: Bodies) -> Awaitable[None]:
         """Queue an attempt for the writer."""

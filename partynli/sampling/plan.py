@@ -11,6 +11,9 @@ from partynli.hashing import canonical_json
 from partynli.prompts import Renderer
 from partynli.records import Item, Participant, Task, Trial
 
+MIN_ROUNDS = 2
+"""Trials that every item gets, where a plan stops early."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -29,6 +32,8 @@ class Plan:
     """Name of the dataset or path of the file."""
     reasks: int = 2
     """How often an answer that cannot be read is asked for again."""
+    until_ci: float | None = None
+    """Items get no more trials when the 95 % interval of their entropy, in nats, is narrower; None for all trials."""
 
     def __len__(self) -> int:
         return self.n_items * sum(self.trials[one.id] for one in self.participants)
@@ -45,12 +50,15 @@ class Plan:
             lanes[participant.lane] = (*lanes.get(participant.lane, ()), participant)
         return lanes
 
-    def walk(self, participants: Sequence[Participant], renderer: Renderer) -> Iterator[Trial]:
+    def walk(
+        self, participants: Sequence[Participant], renderer: Renderer, numbers: Iterable[int] | None = None
+    ) -> Iterator[Trial]:
         """The trials of some participants, round robin over trials, then items, then participants.
 
-        A run that is stopped half way has asked every participant nearly the same items equally often.
+        A run that is stopped half way has asked every participant nearly the same items equally often. `numbers` are
+        those of the trials that are wanted, all by default.
         """
-        for number in range(1, 1 + max((self.trials[one.id] for one in participants), default=0)):
+        for number in numbers or range(1, 1 + max((self.trials[one.id] for one in participants), default=0)):
             asked = [one for one in participants if number <= self.trials[one.id]]
             for item in self.items:
                 prompt = renderer.render(item)
@@ -71,7 +79,13 @@ class Plan:
             "n_items": self.n_items,
             "groups": {name: list(members) for name, members in self.groups.items()},
             "reasks": self.reasks,
+            **({} if self.until_ci is None else {"until_ci": {"width": self.until_ci}}),
         }
+
+
+def width_of(kept: Mapping[str, Any]) -> float | None:
+    """`Plan.until_ci` of a plan that a manifest keeps."""
+    return kept["until_ci"]["width"] if kept.get("until_ci") else None
 
 
 def _hash_of(items: Iterable[Item]) -> str:

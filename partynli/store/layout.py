@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -30,7 +31,8 @@ def lay_out(
     )
     db.executemany(
         "INSERT INTO item (uid, json) VALUES (?, ?)",
-        ((item.uid, canonical_json(dict(item.texts))) for item in items),
+        # in their own order, which a simulated participant's opinion follows: a run that is resumed goes on as it began
+        ((item.uid, json.dumps(dict(item.texts), ensure_ascii=False)) for item in items),
     )
     db.executemany(
         "INSERT INTO experiment VALUES (?, ?)",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from partynli.errors import RunError
+from partynli.hashing import canonical_json
 from partynli.store.database import plain
 
 
@@ -46,7 +47,14 @@ def read_manifest(path: Path) -> Mapping[str, Any]:
         raise RunError(f"{file} is damaged: its plan lacks {', '.join(damaged)}; nothing was changed")
     if len(plan["trials"]) != len(plan["participants"]):
         raise RunError(f"{file} is damaged: its plan has not one number of trials a participant; nothing was changed")
+    rule = plan.get("until_ci")
+    if rule is not None and not (isinstance(rule, dict) and _is_width(rule.get("width"))):
+        raise RunError(f"{file} is damaged: its plan's until_ci has no width above 0; nothing was changed")
     return _Manifest(manifest)
+
+
+def _is_width(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
@@ -57,3 +65,17 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())  # else a power cut could leave an empty manifest beside stored answers
     scratch.replace(path / "manifest.json")
+
+
+_READ_BY = ("labels", "set_labels", "collapse_to", "fields", "highlights", "answer")
+"""What of a task decides how its answers are read; a plan names the task and its prompts only."""
+
+
+def comparable_plans(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The plans of two manifests, with what both tell of how answers are read; earlier versions told less."""
+    tasks = [dict(one.get("task") or {}) for one in (old, new)]
+    told = [key for key in _READ_BY if all(key in task for task in tasks)]
+    return [
+        {**one["plan"], **{key: json.loads(canonical_json(task[key])) for key in told}}
+        for one, task in zip((old, new), tasks, strict=True)
+    ]

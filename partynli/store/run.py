@@ -17,7 +17,7 @@ from partynli.store.batches import Batches
 from partynli.store.database import connect, explained, hold, plain, transaction
 from partynli.store.items import StoredItems, parsed, short
 from partynli.store.layout import lay_out, remove_unfinished
-from partynli.store.manifest import read_manifest, write_manifest
+from partynli.store.manifest import comparable_plans, read_manifest, write_manifest
 from partynli.store.rows import VERSION, Attempt, AttemptStatus, Judged, JudgmentRow, Outcome, Tally
 from partynli.store.trials import StoredTrials
 
@@ -109,7 +109,7 @@ class Run:
             if not (path / "manifest.json").exists():
                 cls.create(path, manifest, participants, items, experiments)
             with closing(cls(path, write=True)) as run:
-                run.check_same_plan(manifest)
+                run.adopt(manifest)
                 yield run
 
     @classmethod
@@ -134,9 +134,26 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def adopt(self, manifest: Mapping[str, Any]) -> None:
+        """Go on by this plan, which must be the run's own, or settle items at a narrower width.
+
+        A narrower width asks for all that the wider one asked for: the run is as if it had been begun with it.
+        """
+        plan, kept = manifest["plan"], self.manifest["plan"]
+        new, old = (one.get("until_ci") for one in (plan, kept))
+        if not (old and new and new["width"] < old["width"]):
+            self.check_same_plan(manifest)
+            return
+        self.check_same_plan({**manifest, "plan": {**plan, "until_ci": old}})
+        try:
+            write_manifest(self.path, {**self.manifest, "plan": {**kept, "until_ci": new}})
+        except OSError as error:
+            raise StoreError(f"run {self.path} cannot be written: {plain(error)}") from None
+        self.manifest = read_manifest(self.path)
+
     def check_same_plan(self, manifest: Mapping[str, Any]) -> None:
         """Refuse to go on with another plan than the one that made the run."""
-        old, new = self.manifest["plan"], manifest["plan"]
+        old, new = comparable_plans(self.manifest, manifest)
         if changed := [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]:
             first, others = changed[0], f" (also: {', '.join(changed[1:])})" if changed[1:] else ""
             raise PlanMismatchError(

@@ -1,0 +1,1 @@
+"""How wide the interval of a study's figure will be, predicted from a pilot, and what such a study takes."""
