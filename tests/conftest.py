@@ -1,4 +1,4 @@
-"""What all tests share: a plan over a server, a run to store it in, and a net that keeps tests off the network."""
+"""What all tests share: a plan over a server, a run to store it in, commands; and no way to the network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import asyncio
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from partynli.prompts import load_task
 from partynli.records import Item, Participant, Price, Task
@@ -169,3 +173,63 @@ def embeddings() -> Iterator[Embeddings]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+# --- the command line in a process of its own ---
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    return kept | {
+        "PARTYNLI_CACHE": str(tmp_path / "cache"),
+        "PARTYNLI_RUNS": str(tmp_path / "runs"),
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """Wait for something, but not for ever."""
+
+    def wait(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def partynli_alone(tmp_path: Path, environ: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command in a process of its own, and wait for it."""
+
+    def run(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "partynli", *args]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environ | more, timeout=120)
+
+    return run
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Callable[..., Path]:
+    """Write a registry whose participants are all at one address."""
+
+    def write(url: str, names: list[str], *, key: str | None = None, **provider: object) -> Path:
+        entry = {"route": "openai", "api_base": url, **({"api_key_env": key} if key else {}), **provider}
+        price = {"input": 1, "output": 2, "as_of": "2025-07"}
+        content = {
+            "version": 1,
+            "providers": {"loop": entry},
+            "participants": {
+                name: {"provider": "loop", "model": name, "price": dict(price), "max_output_tokens": 400}
+                for name in names
+            },
+            "mixes": {"test": names},
+        }
+        path = tmp_path / "registry.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return path
+
+    return write

@@ -54,6 +54,8 @@ _RETRYABLE = {408, 409, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 _RATE_LIMITED = {429, 529}
 _PER_REQUEST = {413, 422}
 _LONGEST_MESSAGE = 300
+_CLOCKS_AGREE_S = 1.5
+"""Seconds that our clock may be ahead of a server's ``Date``, which has whole seconds, and is as good."""
 
 
 def kind_of(status: int, code: str | None) -> ErrorKind:
@@ -82,6 +84,8 @@ def failure(status: int, body: Any, raw: str, headers: Mapping[str, str]) -> Pro
     error = body.get("error", body) if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else raw}
     message = " ".join(str(error.get("message") or raw or "no text").split())
+    if 300 <= status < 400:
+        message = "it redirects, and neither prompts nor keys follow; give the address that it leads to"
     if len(message) > _LONGEST_MESSAGE:
         message = message[: _LONGEST_MESSAGE - 3] + "..."
     return ProviderError(
@@ -120,11 +124,24 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     seconds = _number(given)
     if seconds is not None:
         return seconds
+    date = _moment(given)
+    if date is None:
+        return None
+    now, theirs = time.time(), _moment(headers.get("Date"))
+    if theirs is not None and not 0 <= now - theirs <= _CLOCKS_AGREE_S:
+        now = theirs  # the clock that wrote the date is the one that it means: ours may be wrong, or have jumped
+    # dates have whole seconds: the moment meant may lie up to one second after the one written
+    return max(0.0, date + 1 - now)
+
+
+def _moment(given: str | None) -> float | None:
+    """Seconds since 1970 of an HTTP date, or None where it is none."""
+    if given is None:
+        return None
     try:
         date = parsedate_to_datetime(given)
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)  # a date in the oldest form names no zone
-        # dates have whole seconds: the moment meant may lie up to one second after the one written
-        return max(0.0, date.timestamp() + 1 - time.time())
+        # a date in the oldest form names no zone
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -189,18 +206,6 @@ def split_reasoning(content: str) -> tuple[str, str, bool]:
         return (after.strip(), before.strip(), False) if closing else (content, "", False)
     thought, closing, after = start.removeprefix("<think>").rpartition("</think>")
     return (after.strip(), thought.strip(), False) if closing else ("", after.strip(), True)
-
-
-def redact(text: str, *secrets: str | None) -> str:
-    """Take keys out of a text before anyone sees or stores it.
-
-    >>> redact("bad key sk-123", "sk-123", None)
-    'bad key ***'
-    """
-    for secret in secrets:
-        if secret and secret in text:
-            text = text.replace(secret, "***")
-    return text
 
 
 def _number(text: str | None) -> float | None:

@@ -22,7 +22,7 @@ from partynli.sampling.lane import Caps, Lane
 from partynli.sampling.ledger import Ledger, Pending, RunLedger
 from partynli.sampling.limits import Pacer
 from partynli.sampling.plan import Plan
-from partynli.sampling.retry import may_pass, retrying
+from partynli.sampling.retry import may_pass, retrying, within_reason
 from partynli.sampling.rows import answered_row, failed_row, request_body
 from partynli.sampling.settings import ProviderCaps, Settings, Summary
 from partynli.sampling.verdicts import Verdicts
@@ -91,20 +91,17 @@ class Engine:
         gc.set_threshold(_GC_YOUNG, *thresholds[1:])
         try:
             await self._endpoints.aopen()
-            dispatchers = [self._loop.create_task(self._dispatch(lane)) for lane in self._lanes]
-            for dispatcher in dispatchers:
-                dispatcher.add_done_callback(self._ended)
-            await asyncio.gather(*dispatchers, return_exceptions=True)
-            while self._tasks:
-                await asyncio.wait(self._tasks)
+            await self._dispatch_all()
+            while not self._halted and await self._ledger.next_round():
+                await self._dispatch_all()
         finally:
             gc.set_threshold(*thresholds)
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+            await self._endpoints.aclose()  # first: idle connections may hold every file descriptor that there is
             await self._ledger.aclose()
-            await self._endpoints.aclose()
         if isinstance(self._error, BudgetReachedError):
             self.summary.budget_reached = True
         elif self._error is not None:
@@ -145,6 +142,14 @@ class Engine:
         self._loop.call_soon_threadsafe(self._tell, Notice(line))
 
     # Choosing what starts next
+
+    async def _dispatch_all(self) -> None:
+        dispatchers = [self._loop.create_task(self._dispatch(lane)) for lane in self._lanes]
+        for dispatcher in dispatchers:
+            dispatcher.add_done_callback(self._ended)
+        await asyncio.gather(*dispatchers, return_exceptions=True)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _dispatch(self, lane: Lane) -> None:
         async with aclosing(self._ledger.pending(lane.participants, self.summary.stopped)) as pending:
@@ -345,7 +350,8 @@ class Engine:
             lane.sent(started)
             response = await provider.generate(request, timeout=participant.timeout_s)
             return response, self._loop.time() - started
-        except BaseException as error:
+        except BaseException as raised:
+            error = within_reason(raised, self._settings.retry) if isinstance(raised, ProviderError) else raised
             worst = self._worst(trial)
             lost = not isinstance(error, ProviderError) or error.billable
             self.budget.settle(worst, worst if lost else 0.0)
@@ -356,7 +362,7 @@ class Engine:
                 elif error.kind == "retryable":
                     lane.faltered(now)
             self._release(lane)
-            raise
+            raise error from None
 
     async def _permit(self, lane: Lane, trial: Trial) -> None:
         """Wait, without a slot, until the lane lets this trial be sent again; then hold one."""
@@ -377,13 +383,11 @@ class Engine:
         """Sleep, unless the run is halted."""
         if self._halted:
             raise asyncio.CancelledError
-        asleep = self._loop.create_future()
+        asleep = self._loop.create_task(asyncio.sleep(seconds))
         self._sleepers.add(asleep)
-        timer = self._loop.call_later(seconds, asleep.set_result, None)
         try:
             await asleep
         finally:
-            timer.cancel()
             self._sleepers.discard(asleep)
 
     async def _store(self, trial: Trial, attempt: Attempt) -> None:

@@ -24,7 +24,7 @@ class Pacer:
     -----
     A bucket that refills lets a burst through after every pause, and a server that counts with a bucket of one answers
     the burst with 429. Waiting and taking are separate, so that a lane can look at all its limits and take them in one
-    step: neither asyncio-throttle nor aiolimiter can (docs/decisions.md).
+    step: neither asyncio-throttle nor aiolimiter can (docs/explanation/decisions.md).
     """
 
     def __init__(self, per_minute: float | None = None) -> None:

@@ -23,11 +23,27 @@ class RetryPolicy:
     """The first wait is drawn between 0 and this; the bound doubles with every further failure."""
     longest_s: float = 60.0
     """Longest wait that is drawn; a server may ask for a longer one."""
+    longest_asked_s: float = 86400.0
+    """Longest wait that a server may ask for; one that asks for more is not asked again in this session."""
 
 
 def may_pass(error: BaseException) -> bool:
     """Whether the same call may succeed later."""
     return isinstance(error, ProviderError) and error.kind in ("retryable", "rate_limited")
+
+
+def within_reason(error: ProviderError, policy: RetryPolicy) -> ProviderError:
+    """The same failure, one that stops its participant where the server asks for longer than anybody would wait."""
+    asked = error.retry_after
+    if asked is None or asked <= policy.longest_asked_s:
+        return error
+    return ProviderError(
+        f"the server asks to come back in {asked / 86400.0:,.0f} days: {error}",
+        "fatal_participant",
+        status=error.status,
+        raw=error.raw,
+        billable=error.billable,
+    )
 
 
 def retrying(policy: RetryPolicy, pause: Callable[[ProviderError, float], Awaitable[None]]) -> AsyncRetrying:

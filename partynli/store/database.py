@@ -16,6 +16,8 @@ _REMOTE = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "glusterfs")
 )
 
+_PASSING = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR))
+
 
 def runs_dir(given: Path | None = None) -> Path:
     """Folder of all runs: `given`, else ``$PARTYNLI_RUNS``, else ``./runs``."""
@@ -48,6 +50,9 @@ def connect(path: Path, *, write: bool = False, create: bool = False) -> sqlite3
         if write:
             db.execute(f"PRAGMA journal_mode = {'DELETE' if file_system(path) in _REMOTE else 'WAL'}")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute(
+                "PRAGMA temp_store = MEMORY"
+            )  # a statement's journal in a file fails where no descriptor is left
         db.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.Error as error:
         if db is not None:
@@ -56,13 +61,19 @@ def connect(path: Path, *, write: bool = False, create: bool = False) -> sqlite3
     return db
 
 
+def may_pass(error: BaseException) -> bool:
+    """Whether an error of SQLite is the disk's or another process's, and not one of the file itself."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _PASSING
+
+
 @contextmanager
 def explained(database: Path) -> Iterator[None]:
     """Turn what SQLite says of a run's database into one line."""
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"{database}: {plain(error)}") from None
+        safe = "; what was committed before is safe" if may_pass(error) else ""
+        raise StoreError(f"{database}: {plain(error)}{safe}") from None
 
 
 @contextmanager
@@ -99,7 +110,7 @@ def hold(path: Path) -> Iterator[None]:
     """Keep a run to this process for as long as the context lasts; the kernel lets go when the process dies."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock: IO[str] = (path / "lock").open("a+")
+        lock: IO[bytes] = (path / "lock").open("ab+", buffering=0)
     except OSError as error:
         raise StoreError(f"run {path} cannot be written: {plain(error)}") from None
     with lock:
@@ -108,26 +119,32 @@ def hold(path: Path) -> Iterator[None]:
         except OSError:
             lock.seek(0)
             raise RunLockedError(
-                f"run {path.name!r} is being sampled by another process (pid {lock.read().strip() or 'unknown'}); "
+                f"run {path.name!r} is being sampled by another process (pid {_pid(lock)}); "
                 "wait for it, stop it, or choose another --run"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        try:
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
+        except OSError as error:
+            raise StoreError(f"run {path} cannot be written: {plain(error)}") from None
         yield
 
 
 def held_by(path: Path) -> str | None:
     """Process id of the process that is sampling into a run, or None."""
     try:
-        with (path / "lock").open() as lock:
+        with (path / "lock").open("rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
-                return lock.read().strip() or "unknown"
+                return _pid(lock)
     except OSError:
         return None
     return None
+
+
+def _pid(lock: IO[bytes]) -> str:
+    return lock.read().decode("utf-8", "replace").strip() or "unknown"
 
 
 def _below(path: str, mount: str) -> bool:

@@ -7,7 +7,6 @@ never a backlog without end: a caller sends nothing new before its own answer is
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +16,9 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from partynli.errors import StoreError
-from partynli.store.database import connect, plain, transaction
+from partynli.store.database import connect, may_pass, plain, transaction
 from partynli.store.rows import Attempt
 
-_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR}
 _LARGEST = 64
 _DRAIN = 512
 
@@ -95,10 +93,9 @@ class Writer:
                 with transaction(self._db):
                     self._insert(batch)
             except Exception as error:  # a thread that died in silence would leave every caller waiting
-                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
                 line = f"{self._database}: {plain(error)}"
                 waited = time.monotonic() - started
-                if code not in _PASSING or waited >= self._patience_s or self._closing.is_set():
+                if not may_pass(error) or waited >= self._patience_s or self._closing.is_set():
                     return StoreError(f"{line}; what was committed before is safe. Mend it, then `partynli resume`")
                 self._on_trouble(f"{line}; nothing new is sent, trying again for {self._patience_s - waited:.0f} s")
                 self._closing.wait(1.0)

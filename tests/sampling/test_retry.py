@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partynli.errors import PartyNLIError, ProviderError
-from partynli.sampling.retry import RetryPolicy, may_pass, retrying
+from partynli.sampling.retry import RetryPolicy, may_pass, retrying, within_reason
 
 KINDS = ("retryable", "rate_limited", "fatal_participant", "bad_request")
 
@@ -132,6 +132,18 @@ def test_a_server_that_names_a_time_is_taken_at_its_word(kind: str, asked: float
         assert course.end() == "answer"
         for n, wait in enumerate(course.waits):
             assert asked <= wait <= asked + 0.1 * 2**n
+
+
+@pytest.mark.parametrize("kind", ["retryable", "rate_limited"])
+def test_a_server_that_asks_for_more_than_a_day_is_not_waited_for(kind: str) -> None:
+    for asked in (None, 0.0, 3600.0, 86400.0):
+        error = failure(kind, asked)
+        assert within_reason(error, RetryPolicy()) is error
+    for asked in (86401.0, 1e12, 1e300):
+        error = within_reason(failure(kind, asked), RetryPolicy())
+        assert error.kind == "fatal_participant"
+        assert not may_pass(error)
+        assert str(error).endswith(f" days: a {kind} failure")
 
 
 def test_waits_are_drawn_below_a_bound_that_doubles() -> None:

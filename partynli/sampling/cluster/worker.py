@@ -58,6 +58,10 @@ class Outbox:
                 participant, prompt = self._participants[given.participant], self._renderer.render(given.item)
                 yield Pending(Trial.make(participant, given.item, prompt, given.number), given.before)
 
+    async def next_round(self) -> bool:
+        """Nothing: a cluster has all trials in one round."""
+        return False
+
     async def put(self, attempt: Attempt, bodies: Bodies) -> None:
         """Have an attempt stored. A prompt travels as its hash alone, for the driver has it."""
         await self._ask(Put(attempt, tuple((name, "" if name == attempt.prompt else text) for name, text in bodies)))
