@@ -47,6 +47,8 @@ class Answers:
         Positions in `participants` of the members of each mix and experiment, by its name.
     synthetic
         Whether simulated participants take part.
+    ordered
+        Whether the labels are ordered as they stand.
     """
 
     labels: tuple[str, ...]
@@ -57,6 +59,7 @@ class Answers:
     multi: Codes
     groups: Mapping[str, tuple[int, ...]]
     synthetic: bool
+    ordered: bool = False
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -126,6 +129,7 @@ def load_answers(run: Run, task: Task) -> Answers:
         multi=multi_codes,
         groups={name: tuple(sorted(position[one] for one in ids)) for name, ids in run.experiments().items()},
         synthetic=bool(run.manifest["synthetic"]),
+        ordered=task.ordered,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -19,6 +19,10 @@ _quote = json.encoder.encode_basestring
 
 Route = Literal["litellm", "openai", "vllm", "hf", "simulated"]
 RejectionReason = Literal["refusal", "truncated", "empty", "not_json", "schema", "unknown_label"]
+ANSWER: Mapping[str, str] = MappingProxyType(
+    {"label": "classification.label", "explanation": "classification.explanation", "highlights": "highlights"}
+)
+"""Where LiveNLI's answers hold what they say, and any task's that does not name other places."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class Task:
     """The system prompt, without the file's final newline."""
     user: str
     """The user template, without the file's final newline."""
+    ordered: bool = False
+    """Whether the labels are ordered as they are listed: metrics of ordered labels are then reported, too."""
+    answer: Mapping[str, str] = field(default_factory=lambda: dict(ANSWER))
+    """Where a JSON answer holds its ``label``, ``explanation`` and ``highlights``: keys, joined by dots. What is not
+    named is not asked for."""
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -210,6 +219,8 @@ class Prompt:
     messages: tuple[Mapping[str, str], ...]
     texts: Mapping[str, str]
     """The item's texts that were filled in."""
+    task: Task | None = None
+    """What is asked, for participants that are simulated; others are sent the messages and no more."""
 
     @cached_property
     def json(self) -> str:
@@ -318,7 +329,8 @@ class Judgment:
 
     class_multi: str
     class_simple: str
-    explanation: str
+    explanation: str | None
+    """None where the task asks for none."""
     highlights: tuple[Span, ...]
     repairs: tuple[str, ...]
     """Names of what had to be mended to read the answer; empty for a clean one."""

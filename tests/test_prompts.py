@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from partynli.errors import ItemsError, RegistryError
 from partynli.hashing import text_hash
-from partynli.prompts import Renderer, load_task, render
+from partynli.prompts import Renderer, load_task, render, task_of
 from partynli.records import Item, Prompt
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
@@ -173,12 +174,36 @@ def test_an_empty_system_prompt_is_left_out(prompts: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("collapse_to", "colapse_to", "task.yaml: collapse_to: Field required"),
+        (
+            "collapse_to",
+            "colapse_to",
+            "task.yaml: colapse_to: Extra inputs are not permitted; did you mean collapse_to?",
+        ),
         ("set_labels: true", 'set_labels: "yes"', "task.yaml: set_labels: Input should be a valid boolean"),
         ('["true", "either", "false"]', "[true, either, false]", "task.yaml: labels.0: Input should be a valid string"),
         ('["true", "either", "false"]', '["true", "either", "true"]', "must all differ"),
         ('["true", "either", "false"]', '["true", "either", "not-true"]', "have no hyphen"),
         ('collapse_to: "either"', 'collapse_to: "maybe"', "collapse_to 'maybe' is not one of the labels"),
+        ("set_labels: true", "ordered: true\nset_labels: true", "set_labels and ordered exclude each other"),
+        ('collapse_to: "either"', "ordered: false", "with set_labels, collapse_to must name the label"),
+        ('["true", "either", "false"]', "[either]", "there must be at least two"),
+        ('["true", "either", "false"]', "[either, Either]", "'either' and 'Either' cannot be told apart"),
+        ('["true", "either", "false"]', "[either, very likely, Very_likely]", "cannot be told apart"),
+        (
+            '["true", "either", "false"]',
+            "[either, red and black, red, black]",
+            "'red and black' could also be the set of",
+        ),
+        ('["true", "either", "false"]', "[either, Error]", "'Error' is what a trial without a valid answer is called"),
+        ('["true", "either", "false"]', '[either, " no"]', "neither empty nor begin or end with a blank"),
+        ('["true", "either", "false"]', "[either, yes]", "but YAML reads True here; put it in quotes"),
+        ('["true", "either", "false"]', "[either, 3]", "but YAML reads 3 here; put it in quotes"),
+        ("[premise, hypothesis]", "[uid, hypothesis]", "'uid' is what an item is called"),
+        ("reader: livenli", "answer: {lable: x}", "unknown part 'lable' in answer; did you mean label?"),
+        ("reader: livenli", "answer: {explanation: x}", "answer names no place for the label"),
+        ("reader: livenli", "answer: {label: a..b}", "a place is keys joined by dots"),
+        ("reader: livenli", "answer: {label: a, explanation: a.b}", "one lies within another"),
+        ("reader: livenli", "answer: {label: a}", "answer names no place for the highlights"),
         ("[premise, hypothesis]", "[premise]", "user.txt has 2 places {} for the 1 fields"),
         ("[premise, hypothesis]", "[premise, premise]", "fields ['premise', 'premise'] must be one or more different"),
         ("[premise, hypothesis]", "[]", "fields [] must be one or more different"),
@@ -225,3 +250,35 @@ def test_unreadable_templates_are_refused_in_one_line(prompts: Path, spoil: Call
 def test_a_task_that_is_not_there(prompts: Path) -> None:
     with pytest.raises(RegistryError, match="nosuch"):
         load_task("nosuch", prompts)
+
+
+# --- tasks of a user's own ---
+
+
+def test_what_a_task_file_may_leave_out(prompts: Path) -> None:
+    (prompts / "livenli" / "task.yaml").write_text('name: mine\nlabels: ["yes", "no"]\nfields: [a, b]\n')
+    task = load_task("livenli", prompts)
+    assert (task.set_labels, task.ordered, task.collapse_to, task.reader, task.human) == (
+        False,
+        False,
+        "yes",
+        "json",
+        None,
+    )
+    assert task.answer == {"label": "classification.label", "explanation": "classification.explanation"}
+
+
+def test_a_manifest_of_an_earlier_version_names_no_places() -> None:
+    kept = {name: value for name, value in asdict(LIVENLI).items() if name not in ("ordered", "answer")}
+    assert task_of({"task": json.loads(json.dumps(kept))}) == LIVENLI
+
+
+@pytest.mark.parametrize("name", ["varierr", "likelihood"])
+def test_the_other_tasks_that_ship(name: str) -> None:
+    task = load_task(name, PROMPTS)
+    assert task.name == name
+    assert task.answer.keys() == {"label", "explanation"}
+    assert all(label in task.user for label in task.labels)
+    assert all(f'"{place}"' in task.system for place in task.answer.values())
+    assert task.ordered == (name == "likelihood")
+    assert task.set_labels == (name == "varierr")

@@ -17,9 +17,11 @@ from partynli.metrics import (
     kendall_tau,
     kl_laplace,
     krippendorff_alpha,
+    ordinal_alpha,
     probabilities,
     rarefied_entropy,
     total_variation,
+    wasserstein,
 )
 from partynli.metrics.ceiling import Population
 
@@ -41,6 +43,8 @@ class Ceilings:
         (I, K) votes of a large population that knows all these items (ChaosNLI's 100 an item), or None.
     labels
         The K labels, which decide ties of the modal label.
+    ordered
+        Whether they are ordered, so that there are figures of ordered labels as well.
     """
 
     source: str
@@ -51,6 +55,7 @@ class Ceilings:
     convention: Convention
     seed: int
     draws: int
+    ordered: bool = False
     _drawn: dict[int, Mapping[str, float]] = field(default_factory=dict)
 
     def scheme(self, size: int) -> tuple[Population, str]:
@@ -96,6 +101,8 @@ class Ceilings:
             "agreement": agreement(p, q, self.labels),
             "kendall_tau": kendall_tau(h_p, h_q),
         }
+        if self.ordered:
+            figures |= {"alpha_ordinal": ordinal_alpha(others), "wasserstein": item_mean(wasserstein(p, q))}
         return {name: float(item_mean(values)) for name, values in figures.items()} | {
             "entropy_rarefied": float(item_mean(rarefied_entropy(votes))) / c.nats
         }

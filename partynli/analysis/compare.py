@@ -11,7 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partynli.aggregate import NOT_ASKED, Answers, Codes
-from partynli.analysis.lookup import CELLS, Figure, Figures, FloatArray, IntArray, People, Votes, evaluate, joined
+from partynli.analysis.lookup import (
+    CELLS,
+    METRICS,
+    ORDERED,
+    Figure,
+    Figures,
+    FloatArray,
+    IntArray,
+    People,
+    Votes,
+    evaluate,
+    joined,
+)
 from partynli.errors import InputError
 from partynli.metrics import percentile_interval
 
@@ -112,7 +124,7 @@ def compare_groups(
         if not there:
             raise InputError(f"nobody of run {name}'s group was asked any of the {len(a.items):,} shared items")
     codes = [one[:, : min(trials)] for one in codes]
-    pair = _Pair.of(codes, human, a.labels)
+    pair = _Pair.of(codes, human, a.labels, (*METRICS, *ORDERED) if a.ordered and b.ordered else METRICS)
     boot = pair.bootstrap(resamples, np.random.default_rng([seed, 0]))
     swapped = pair.permute(permutations, np.random.default_rng([seed, 1]))
     return Comparison(
@@ -162,27 +174,30 @@ class _Pair:
     b: IntArray
     people: Mapping[str, People]
     labels: Sequence[str]
+    metrics: Sequence[str]
     most: tuple[IntArray, IntArray]
     """Of each run (items,), the most valid answers that an item has in one trial."""
 
     @classmethod
-    def of(cls, codes: Sequence[Codes], human: Mapping[str, IntArray], labels: Sequence[str]) -> _Pair:
+    def of(
+        cls, codes: Sequence[Codes], human: Mapping[str, IntArray], labels: Sequence[str], metrics: Sequence[str]
+    ) -> _Pair:
         most = max(len(one) for one in codes)
         sums = [(of := Votes(one, len(labels), most)).of(np.ones((1, len(one))))[0] for one in codes]
         people = {source: People.of(counts) for source, counts in human.items()}
         n_valid = [(one >= 0).sum(axis=0).max(axis=0) for one in codes]
-        return cls(of, sums[0], sums[1], people, labels, (n_valid[0], n_valid[1]))
+        return cls(of, sums[0], sums[1], people, labels, metrics, (n_valid[0], n_valid[1]))
 
     def observed(self, figure: Figure) -> tuple[float, float]:
         return self._whole[figure][0], self._whole[figure][1]
 
     @cached_property
     def _whole(self) -> Figures:
-        return evaluate(self.votes, np.stack([self.a, self.b]), self.people, self.labels)
+        return evaluate(self.votes, np.stack([self.a, self.b]), self.people, self.labels, None, self.metrics)
 
     def n_items(self, figure: Figure, human: Mapping[str, IntArray]) -> int:
         """Items that count in both runs: with a valid answer, for alpha with a pair of them."""
-        needed = 2 if figure[0] == "alpha" else 1
+        needed = 2 if figure[0] in ("alpha", "alpha_ordinal") else 1
         counted = (self.most[0] >= needed) & (self.most[1] >= needed)
         return int((counted if figure[1] is None else counted & human[figure[1]].any(axis=1)).sum())
 
@@ -206,7 +221,7 @@ class _Pair:
         return joined(parts)
 
     def _gaps(self, a: IntArray, b: IntArray, items: IntArray | None) -> Figures:
-        in_a, in_b = (evaluate(self.votes, sums, self.people, self.labels, items) for sums in (a, b))
+        in_a, in_b = (evaluate(self.votes, sums, self.people, self.labels, items, self.metrics) for sums in (a, b))
         return {figure: in_b[figure] - in_a[figure] for figure in in_a}
 
     def _chunks(self, rows: NDArray[Any]) -> Iterator[NDArray[Any]]:

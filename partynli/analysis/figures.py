@@ -19,11 +19,13 @@ from partynli.metrics import (
     kl_laplace,
     krippendorff_alpha,
     miller_madow_entropy,
+    ordinal_alpha,
     percentile_interval,
     probabilities,
     rarefied_entropy,
     same_mode,
     total_variation,
+    wasserstein,
 )
 
 NAN = float("nan")
@@ -142,25 +144,29 @@ def _assembled(mean: Floats, sd: Floats, samples: Floats, n: NDArray[np.int64]) 
     return [Figure(*numbers) for numbers in columns]
 
 
-def own_figures(rows: Rows, resamples: Resamples, convention: Convention) -> Figures:
-    """Entropy as it is, corrected and rarefied, and alpha between the raters of each row."""
+def own_figures(rows: Rows, resamples: Resamples, convention: Convention, *, ordered: bool = False) -> Figures:
+    """Entropy as it is, corrected and rarefied, and alpha between the raters of each row; ordinal, too, if ordered."""
     batch = Batch(rows, resamples)
     batch.itemwise["entropy"] = np.asarray(convention.entropy(rows.q))
     batch.itemwise["entropy_rarefied"] = np.asarray(rarefied_entropy(rows.counts, RAREFIED_TO)) / convention.nats
     batch.itemwise["entropy_miller_madow"] = np.asarray(miller_madow_entropy(rows.counts)) / convention.nats
     batch.whole["alpha"] = _alphas(rows.counts, resamples)
+    if ordered:
+        batch.whole["alpha_ordinal"] = _alphas(rows.counts, resamples, ordinal=True)
     return batch.figures()
 
 
-def alphas_of(pooled: Sequence[Counts], resamples: Resamples) -> tuple[list[Figure], Floats]:
+def alphas_of(pooled: Sequence[Counts], resamples: Resamples, *, ordinal: bool = False) -> tuple[list[Figure], Floats]:
     """Alpha of populations (I, K), and its resamples (D, C)."""
     rows = Rows.of([one[None] for one in pooled])
-    whole = _alphas(rows.counts, resamples)
+    whole = _alphas(rows.counts, resamples, ordinal=ordinal)
     return Batch(rows, resamples, whole={"alpha": whole}).figures()["alpha"], whole[1]
 
 
-def _alphas(counts: Counts, resamples: Resamples) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    return np.atleast_1d(krippendorff_alpha(counts)), resamples.alphas(counts), counts.sum(-1) > 1
+def _alphas(counts: Counts, resamples: Resamples, *, ordinal: bool = False) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    value = ordinal_alpha(counts) if ordinal else krippendorff_alpha(counts)
+    samples = resamples.ordinal_alphas(counts) if ordinal else resamples.alphas(counts)
+    return np.atleast_1d(value), samples, counts.sum(-1) > 1
 
 
 def averaged(singles: Sequence[Figure], samples: Floats) -> Figure:
@@ -183,20 +189,26 @@ def consistency_of(pooled: Sequence[Counts], resamples: Resamples) -> tuple[Figu
 
 
 def figures_against(
-    rows: Rows, people: Counts, labels: Sequence[str], resamples: Resamples, convention: Convention
+    rows: Rows,
+    people: Counts,
+    labels: Sequence[str],
+    resamples: Resamples,
+    convention: Convention,
+    *,
+    ordered: bool = False,
 ) -> Figures:
     """Every figure of the rows against one human population, (I, K) votes; with null and p."""
     p = probabilities(people)
     h_p, h_q = np.asarray(convention.entropy(p)), np.asarray(convention.entropy(rows.q))
     batch = Batch(rows, resamples)
-    batch.itemwise = _distances(p, rows.q, labels, convention)
+    batch.itemwise = _distances(p, rows.q, labels, convention, ordered)
     votes = rows.counts.sum(-1) > 0
     smooth = np.asarray(kl_laplace(people, rows.counts))
     batch.itemwise["kl_pq_laplace"] = np.where(votes, smooth, np.nan)
     h_q = np.where(np.isnan(h_p), np.nan, h_q)
     batch.whole["kendall_tau"] = (np.atleast_1d(kendall_tau(h_p, h_q)), resamples.taus(h_q, h_p), ~np.isnan(h_q))
     found = batch.figures()
-    for name, values in shuffled_means(p, rows, labels, convention).items():
+    for name, values in shuffled_means(p, rows, labels, convention, ordered=ordered).items():
         found[name] = [_with(one, null=null) for one, null in zip(found[name], values, strict=True)]
     shuffled = rows.average(resamples.shuffled_taus(h_q, h_p))
     found["kendall_tau"] = [
@@ -206,17 +218,20 @@ def figures_against(
     return found
 
 
-def _distances(p: Floats, q: Floats, labels: Sequence[str], convention: Convention) -> dict[str, Floats]:
-    return {
+def _distances(p: Floats, q: Floats, labels: Sequence[str], convention: Convention, ordered: bool) -> dict[str, Floats]:
+    found = {
         "js_distance": np.asarray(convention.jensen_shannon(p, q)),
         "kl_pq": np.asarray(convention.kl(p, q)),
         "kl_qp": np.asarray(convention.kl(q, p)),
         "tvd": np.asarray(total_variation(p, q)),
         "agreement": same_mode(p, q, labels),
     }
+    return found | ({"wasserstein": np.asarray(wasserstein(p, q))} if ordered else {})
 
 
-def shuffled_means(p: Floats, rows: Rows, labels: Sequence[str], convention: Convention) -> dict[str, Floats]:
+def shuffled_means(
+    p: Floats, rows: Rows, labels: Sequence[str], convention: Convention, *, ordered: bool = False
+) -> dict[str, Floats]:
     """Mean figures if each row's distributions were dealt out to random items: exact, over all ways to deal them out.
 
     Returns
@@ -234,7 +249,7 @@ def shuffled_means(p: Floats, rows: Rows, labels: Sequence[str], convention: Con
     times_q, different_q = times_q[:, real].astype(np.float64), different_q[real]
     share_q = times_q / np.where(times_q.sum(1) > 0, times_q.sum(1), np.nan)[:, None]
     share_p = times_p / max(times_p.sum(), 1)
-    pairs = _distances(_normal(different_p)[:, None], _normal(different_q)[None], labels, convention)
+    pairs = _distances(_normal(different_p)[:, None], _normal(different_q)[None], labels, convention, ordered)
     return {name: rows.average(share_q @ (share_p @ values)) for name, values in pairs.items()}
 
 

@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 from partynli.errors import InputError
 from partynli.metrics import (
     alpha_of_sums,
+    coincidences,
     dense_ranks,
     entropy,
     item_mean,
     js_distance,
     kendall_tau_of_ranks,
     kl_divergence,
+    ordinal_alpha_of_sums,
     pairable_units,
     probabilities,
     same_mode,
+    wasserstein,
 )
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -42,6 +45,8 @@ OWN = ("entropy", "alpha")
 AGAINST = ("js_distance", "kl_pq", "kl_qp", "agreement", "kendall_tau")
 """Figures that set participants against people."""
 METRICS = (*OWN, *AGAINST)
+ORDERED = ("alpha_ordinal", "wasserstein")
+"""Figures of ordered labels besides: the participants' own, and the one against people."""
 CELLS = 4_000_000
 """Groups x trials x items that one step holds in memory."""
 _EXACT = 2.0**53
@@ -152,7 +157,7 @@ def evaluate(
     -------
     dict of FloatArray
         (groups,) by figure; NaN where it is undefined in every trial. Entropy in nats, and the units of
-        `partynli.metrics.compare`; alpha is Krippendorff's nominal one with participants as raters.
+        `partynli.metrics.compare`; alpha is Krippendorff's, with participants as raters.
     """
     groups, trials, n_items = sums.shape
     counts, way = votes.ways(sums)
@@ -164,10 +169,12 @@ def evaluate(
         found["entropy", None] = _looked_up(h, flat)
     if "alpha" in metrics:
         found["alpha", None] = _alpha(counts, flat)
+    if "alpha_ordinal" in metrics:
+        found["alpha_ordinal", None] = _ordinal_alpha(counts, flat)
     for source, one in people.items():
         row = one.row if items is None else np.repeat(one.row[items], trials, axis=0)
         cell = row * len(counts) + flat
-        for name in AGAINST:
+        for name in (*AGAINST, *ORDERED[1:]):
             if name not in metrics:
                 continue
             if name == "kendall_tau":
@@ -183,6 +190,7 @@ _TABLES: Mapping[str, Callable[[FloatArray, FloatArray, Sequence[str]], FloatArr
     "kl_pq": lambda p, q, _: kl_divergence(p, q),
     "kl_qp": lambda p, q, _: kl_divergence(q, p),
     "agreement": same_mode,
+    "wasserstein": lambda p, q, _: wasserstein(p, q),
 }
 """What one item adds to a figure: people (rows, 1, K) and participants (ways, K) to (rows, ways)."""
 
@@ -199,10 +207,22 @@ def _looked_up(table: FloatArray, cell: IntArray) -> FloatArray:
 def _alpha(counts: IntArray, way: IntArray) -> FloatArray:
     """Krippendorff's nominal alpha as `partynli.metrics.krippendorff_alpha` has it, from ways (groups, items)."""
     n_uc, d_u = pairable_units(counts)
+    times = _times(counts, way)
+    return alpha_of_sums(times @ n_uc, times @ d_u)
+
+
+def _ordinal_alpha(counts: IntArray, way: IntArray) -> FloatArray:
+    """The same for ordered labels, as `partynli.metrics.ordinal_alpha` has it."""
+    o_ck = coincidences(counts)
+    sums = _times(counts, way) @ o_ck.reshape(len(o_ck), -1)
+    return ordinal_alpha_of_sums(sums.reshape(-1, *o_ck.shape[1:]))
+
+
+def _times(counts: IntArray, way: IntArray) -> FloatArray:
+    """How often each way occurs in each group: (groups, items) to (groups, ways)."""
     groups = len(way)
     at = np.arange(groups)[:, None] * len(counts) + way
-    times = np.bincount(at.ravel(), minlength=groups * len(counts)).reshape(groups, len(counts)).astype(np.float64)
-    return alpha_of_sums(times @ n_uc, times @ d_u)
+    return np.bincount(at.ravel(), minlength=groups * len(counts)).reshape(groups, len(counts)).astype(np.float64)
 
 
 def joined(parts: Sequence[Figures]) -> Figures:

@@ -15,7 +15,19 @@ from numpy.typing import NDArray
 
 from partynli.aggregate import NOT_ASKED, Answers
 from partynli.analysis.groups import mixes_of
-from partynli.analysis.lookup import CELLS, Figure, Figures, FloatArray, IntArray, People, Votes, evaluate, joined
+from partynli.analysis.lookup import (
+    CELLS,
+    METRICS,
+    ORDERED,
+    Figure,
+    Figures,
+    FloatArray,
+    IntArray,
+    People,
+    Votes,
+    evaluate,
+    joined,
+)
 from partynli.errors import InputError
 from partynli.metrics import Interval, percentile_interval
 
@@ -71,12 +83,15 @@ class Pool:
         Human populations by source, over the same items.
     labels
         The K labels.
+    ordered
+        Whether they are ordered as they stand.
     """
 
     names: tuple[str, ...]
     codes: NDArray[np.int16]
     people: Mapping[str, People]
     labels: tuple[str, ...]
+    ordered: bool = False
 
     @classmethod
     def of(cls, answers: Answers, members: Sequence[int], human: Mapping[str, IntArray]) -> Pool:
@@ -94,14 +109,24 @@ class Pool:
         asked = [one for one in set(members) if (answers.simple[one] != NOT_ASKED).any()]
         order = sorted(asked, key=lambda one: answers.names[one])
         people = {source: People.of(counts) for source, counts in human.items()}
-        return cls(tuple(answers.names[one] for one in order), answers.simple[order], people, answers.labels)
+        return cls(
+            tuple(answers.names[one] for one in order), answers.simple[order], people, answers.labels, answers.ordered
+        )
 
     def figures(self, members: NDArray[np.bool_]) -> Figures:
         """Every figure of groups (groups, P), each worked out once however often it was drawn."""
         different, place = np.unique(members, axis=0, return_inverse=True)
         votes = self._votes(int(members.sum(-1).max(initial=0)))
-        parts = [evaluate(votes, votes.of(some), self.people, self.labels) for some in self._chunks(different)]
+        parts = [
+            evaluate(votes, votes.of(some), self.people, self.labels, None, self.metrics)
+            for some in self._chunks(different)
+        ]
         return {figure: values[place.ravel()] for figure, values in joined(parts).items()}
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the figures that these labels have."""
+        return (*METRICS, *ORDERED) if self.ordered else METRICS
 
     def whole(self) -> Figures:
         """Every figure of all of them together, (1,) each."""
@@ -115,6 +140,7 @@ class Pool:
         Participants drawn twice make distributions narrower: read the spread, not the middle.
         """
         pool, n = len(self.names), self.codes.shape[2]
+        wanted = (*BOOTSTRAPPED, "wasserstein") if self.ordered else BOOTSTRAPPED
         members = rng.multinomial(size, np.full(pool, 1 / pool), size=resamples)
         items = rng.integers(n, size=(resamples, n)) if n else np.empty((resamples, 0), dtype=np.int64)
         votes = self._votes(size)
@@ -122,7 +148,7 @@ class Pool:
         for some in self._chunks(members):
             of_items = items[start : start + len(some)]
             sums = np.take_along_axis(votes.of(some), of_items[:, None, :], axis=2)
-            parts.append(evaluate(votes, sums, self.people, self.labels, of_items, BOOTSTRAPPED))
+            parts.append(evaluate(votes, sums, self.people, self.labels, of_items, wanted))
             start += len(some)
         return joined(parts)
 

@@ -16,7 +16,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from partynli.metrics import alpha_of_sums, dense_ranks, kendall_tau_of_ranks, pairable_units
+from partynli.metrics import (
+    alpha_of_sums,
+    coincidences,
+    dense_ranks,
+    kendall_tau_of_ranks,
+    ordinal_alpha_of_sums,
+    pairable_units,
+)
 
 Floats = NDArray[np.float64]
 Signs = NDArray[np.float32]
@@ -68,6 +75,17 @@ class Resamples:
         """Nominal alpha of resampled units, counts (C, I, K) to (D, C); see `partynli.metrics.krippendorff_alpha`."""
         n_uc, d_u = pairable_units(counts)
         return alpha_of_sums(np.einsum("di,cik->dck", self.weights, n_uc, optimize=True), self.weights @ d_u.T)
+
+    def ordinal_alphas(self, counts: NDArray[np.int64]) -> Floats:
+        """Ordinal alpha of resampled units, counts (C, I, K) to (D, C); see `partynli.metrics.ordinal_alpha`."""
+        step = max(1, _CELLS // (len(self.weights) * counts.shape[-1] ** 2))
+        parts = [self._ordinal_alphas(counts[start : start + step]) for start in range(0, len(counts), step)]
+        return np.concatenate(parts, axis=1) if parts else np.empty((len(self.weights), 0))
+
+    def _ordinal_alphas(self, counts: NDArray[np.int64]) -> Floats:
+        o_ck = coincidences(counts).swapaxes(0, 1)
+        sums = self.weights @ o_ck.reshape(len(o_ck), -1)
+        return ordinal_alpha_of_sums(sums.reshape(-1, *o_ck.shape[1:]))
 
     def taus(self, x: Floats, y: Floats) -> Floats:
         """Kendall's tau-b of resampled items: x (C, I) against y (I,), to (D, C); see `partynli.metrics.kendall_tau`.

@@ -135,7 +135,15 @@ def scope_of(
         crowd = None
     ceilings = {
         source: Ceilings(
-            source, counts, crowd, "chaosnli", answers.labels, choices.convention, choices.seed, CEILING_DRAWS
+            source,
+            counts,
+            crowd,
+            "chaosnli",
+            answers.labels,
+            choices.convention,
+            choices.seed,
+            CEILING_DRAWS,
+            answers.ordered,
         )
         for source, counts in people.items()
     }
@@ -144,11 +152,11 @@ def scope_of(
     drawn = {source: {size: one.at(size) for size in wanted} for source, one in ceilings.items()}
 
     only_groups = [size if row in of_group else 0 for row, size in enumerate(sizes)]
-    own = own_figures(rows, resamples, choices.convention)
+    own = own_figures(rows, resamples, choices.convention, ordered=answers.ordered)
     own = with_ceilings(own, only_groups, next(iter(drawn.values()), {}))
     against: dict[str, Figures] = {}
     for source, counts in people.items():
-        found = figures_against(rows, counts, answers.labels, resamples, choices.convention)
+        found = figures_against(rows, counts, answers.labels, resamples, choices.convention, ordered=answers.ordered)
         if choices.convention.name.startswith("chen"):
             rng = generator(choices.seed, "dcor", name, source)
             found["distance_correlation"] = distance_correlations(rows, counts, choices.convention, rng)
@@ -219,6 +227,9 @@ def _raters(
     if members:
         within, within_samples = alphas_of(pooled, resamples)
         steady, steady_samples = consistency_of(pooled, resamples)
+        ordinal, ordinal_samples = (
+            alphas_of(pooled, resamples, ordinal=True) if answers.ordered else ([], within_samples)
+        )
     together = [answers.counts(group.members) for group in groups]
     all_raters = alphas_of(together, resamples)[0] if together else []
     for group, everything in zip(groups, all_raters, strict=True):
@@ -234,5 +245,8 @@ def _raters(
             if at and any(steady["share_consistent"][k].n for k in at)
             else Figure(),
         }
+        if answers.ordered:
+            within_ordinal = averaged([ordinal[k] for k in at], ordinal_samples[:, at]) if at else Figure()
+            figures["alpha_within_ordinal"] = within_ordinal
         found[group.name, group.kind] = figures
     return found

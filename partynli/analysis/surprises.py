@@ -11,7 +11,7 @@ from partynli.aggregate import NOT_ASKED, Answers
 from partynli.analysis.figures import Counts
 from partynli.analysis.groups import Group
 from partynli.analysis.resamples import generator
-from partynli.metrics import item_differences, modal_label, probabilities
+from partynli.metrics import item_differences, modal_label, probabilities, wasserstein
 
 FALSE_DISCOVERY_RATE = 0.05
 _DRAWS = 4000
@@ -37,6 +37,8 @@ class Surprise:
     model: tuple[int, ...]
     human_label: str
     model_label: str
+    moved: float | None = None
+    """Wasserstein distance of the shares as observed; None where the labels have no order."""
 
 
 def surprises_of(
@@ -62,6 +64,7 @@ def surprises_of(
             if not len(seen):
                 continue
             human, model = counts[seen], votes[seen]
+            moved = wasserstein(probabilities(human), probabilities(model)).tolist() if answers.ordered else None
             test = item_differences(human, model, rng=rng, draws=_DRAWS, false_discovery_rate=FALSE_DISCOVERY_RATE)
             listed = np.flatnonzero(test.differs)
             tally[group.name, source] = len(listed), len(seen)
@@ -81,6 +84,7 @@ def surprises_of(
                     model=tuple(model[k].tolist()),
                     human_label=answers.labels[modes[0][k]],
                     model_label=answers.labels[modes[1][k]],
+                    moved=moved[k] if moved else None,
                 )
                 for k in order
             ]

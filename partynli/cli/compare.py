@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from partynli.aggregate import Answers, people_of
+from partynli.aggregate import NOT_ASKED, Answers, people_of
 from partynli.analysis.compare import CAUTION, Comparison, Difference, compare_groups
 from partynli.analysis.groups import EVERYBODY, groups_of, members_of
 from partynli.analysis.lookup import Figure
 from partynli.analysis.scope import scopes_of
 from partynli.cli.options import find_run, runs_option
-from partynli.cli.output import console, safe
-from partynli.cli.reading import Reading, answers_of, pick_scope, shortened
+from partynli.cli.output import console, echo_json, safe
+from partynli.cli.reading import Reading, answers_of, evened, pick_scope, shortened
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError
 from partynli.report.draws import nested, number
@@ -48,7 +48,7 @@ def command(
       partynli compare pilot main --group hi --scope all122 --json
     """
     paths = [find_run(name, runs_path) for name in (run_a, run_b)]
-    readings = [answers_of(path) for path in paths]
+    readings = [evened(answers_of(path)) for path in paths]
     names = [path.name for path in paths]
     scope_name, uids, lacking = _shared_items(readings, names, scope)
     a, b = (one.answers.on(uids) for one in readings)
@@ -62,7 +62,7 @@ def command(
         found = {name: _as_json(one) for name, one in compared.items()}
         head = {"schema": 1, "runs": names, "synthetic": a.synthetic or b.synthetic, "scope": scope_name, "seed": seed}
         whole = {**head, "n_items": len(a.items), "groups": found, "caution": CAUTION, "notes": notes}
-        click.echo(json.dumps(whole, indent=1, allow_nan=False))
+        echo_json(json.dumps(whole, indent=1, allow_nan=False))
         return 0
     console.print(
         f"A [bold]{safe(names[0])}[/bold], B [bold]{safe(names[1])}[/bold], {safe(scope_name)}: "
@@ -105,8 +105,10 @@ def _shared_groups(
         return {group: (members_of(a, group, names[0]), members_of(b, group, names[1]))}
     of_a, of_b = (_groups(one) for one in (a, b))
     shared = [name for name in of_a if name in of_b and name != EVERYBODY]
-    for name, there in zip(names, (of_a, of_b), strict=True):
+    for name, there, answers in zip(names, (of_a, of_b), (a, b), strict=True):
         if EVERYBODY not in there:
+            if (answers.simple != NOT_ASKED).any():
+                raise InputError(f"run {name} holds answers of people alone; `partynli report {name}` shows them")
             raise InputError(f"run {name} holds no answers yet")
     return {name: (of_a[name], of_b[name]) for name in shared or [EVERYBODY]}
 
@@ -175,4 +177,4 @@ def _print(name: str, one: Comparison) -> None:
     if void := sum(found.undefined > 0 for found in one.differences.values()):
         console.print(f"{void} figures are undefined on some resamples, which are left out (--json counts them)")
     for note in one.notes:
-        console.print(note, style="dim")
+        console.print(safe(note), style="dim")

@@ -27,8 +27,8 @@ from partynli.analysis.randommix import (
     whole_mixes,
 )
 from partynli.cli.options import find_study, runs_option
-from partynli.cli.output import console, money, safe, shown
-from partynli.cli.reading import Reading, answers_of, pick_scope, shortened
+from partynli.cli.output import console, echo_json, money, safe, shown
+from partynli.cli.reading import Reading, answers_of, evened, pick_scope, shortened
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError
 from partynli.report.draws import curve_json, nested, number, randommix_json, write_draws
@@ -91,7 +91,7 @@ def command(
       partynli randommix pilot --group hi --size 5 --scope all122 --out figures
     """
     path = find_study(run_name, runs_path)
-    reading = answers_of(path)
+    reading = evened(answers_of(path))
     scope_name, uids = pick_scope(reading, scope)
     answers = reading.answers.on(uids)
     group_name, members = (group, members_of(answers, group)) if group is not None else largest_mix(answers)
@@ -114,7 +114,7 @@ def command(
     )
     written = _write(found, out) if out else []
     if as_json:
-        click.echo(json.dumps(_as_json(found), indent=1, allow_nan=False))
+        echo_json(json.dumps(_as_json(found), indent=1, allow_nan=False))
         return 0
     _print(found, with_curve=with_curve)
     for file in written:

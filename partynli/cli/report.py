@@ -18,8 +18,8 @@ from partynli.analysis.tables import main_source, twin_of_everybody
 from partynli.cli.explaining import check_options, explanation_options, explanation_reports, widest
 from partynli.cli.figures import Material, plot_all
 from partynli.cli.options import find_study, registry_option, runs_option
-from partynli.cli.output import console, safe, shown
-from partynli.cli.reading import Reading, answers_of, shortened
+from partynli.cli.output import console, echo_json, safe, shown
+from partynli.cli.reading import Reading, answers_of, evened, shortened
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError, unknown_name
 from partynli.metrics import CONVENTIONS, convention
@@ -100,7 +100,7 @@ def command(
     check_options(explanations, embedders, by)
     choices = Choices(convention(convention_name), draws, seed)
     path = find_study(run_name, runs_path)
-    reading = answers_of(path)
+    reading = evened(answers_of(path))
     answers = reading.answers
     scopes = scopes_of(answers, reading.dataset)
     if unknown := [name for name in wanted if name not in scopes]:
@@ -118,7 +118,7 @@ def command(
     )
     if as_json:
         text = to_json(overview, said)
-        click.echo(text)
+        echo_json(text)
         if out is not None:
             _write(out / "report.json", text + "\n")
             _write(out / "report.md", to_markdown(overview, said))
@@ -194,7 +194,10 @@ def _write_items(
     found, tally = surprises_of(answers, chosen, people, overview.choices.seed)
     with Run.open(path) as run:
         texts = run.texts({one.uid for one in found})
-    _write(file, items_csv(found, answers.labels, texts, run=overview.run, synthetic=overview.synthetic))
+    table = items_csv(
+        found, answers.labels, texts, run=overview.run, synthetic=overview.synthetic, ordered=answers.ordered
+    )
+    _write(file, table)
     if not quiet:
         for (group, source), (n, of) in tally.items():
             console.print(f"{safe(group)} misses {safe(source)} beyond sampling on {n} of {of} items", style="dim")

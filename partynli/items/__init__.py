@@ -22,6 +22,10 @@ DATASETS: Mapping[str, tuple[str, str]] = {
         "partynli.items.varierr341",
         "341 NLI items with label counts of ChaosNLI, MNLI and VariErr (Chen et al. 2024); downloaded once",
     ),
+    "varierr": (
+        "partynli.items.varierr",
+        "498 NLI items, four annotators' labels and explanations (Weber-Genzel et al. 2024); downloaded once",
+    ),
     "anli": ("partynli.items.anli", "3,200 NLI items of ANLI's three test sets (Nie et al. 2020); downloaded once"),
 }
 
@@ -38,7 +42,7 @@ def load_dataset(
     fields
         Names of the texts that every item must have (``Task.fields``).
     labels
-        The task's labels (``Task.labels``), for people's counts in a file; `partynli.labels.LABELS` if None.
+        The task's labels (``Task.labels``), for people's counts; `partynli.labels.LABELS` if None.
 
     Raises
     ------
@@ -57,6 +61,8 @@ def load_dataset(
             raise ItemsError(f"{unknown_name('dataset', name_or_path, DATASETS)} ({hint})")
         return load_table(Path(name_or_path), fields, labels)
     dataset: Dataset = import_module(DATASETS[name_or_path][0]).load()
+    if labels is not None:
+        dataset = dataset.asked_for(labels)
     given = next(iter(dataset.items)).texts
     if lacking := [field for field in fields if field not in given]:
         raise ItemsError(

@@ -33,6 +33,7 @@ ROUNDS = ("R1", "R2", "R3")
 LETTERS: Mapping[str, str] = {"e": "true", "n": "either", "c": "false"}
 """ANLI's letters for entailment, neutral and contradiction."""
 _COLUMNS = ("uid", "context", "hypothesis", "label")
+_MAX_MEMBER = 1 << 26
 
 
 class Labelled(NamedTuple):
@@ -114,6 +115,8 @@ def _from_archive(file: BinaryIO, where: str) -> dict[str, tuple[Labelled, ...]]
                 member = next((one for one in archive.namelist() if f"/{one}".endswith(ending)), None)
                 if member is None:
                     raise ItemsError(f"{where} holds no {ending[1:]}; give anli_v1.0.zip")
+                if archive.getinfo(member).file_size > _MAX_MEMBER:
+                    raise ItemsError(f"{where}:{member} unpacks to more than {_MAX_MEMBER:,} bytes; give anli_v1.0.zip")
                 found[name] = _read(io.BytesIO(archive.read(member)), name, f"{where}:{member}")
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ItemsError(f"{where} cannot be unpacked: {error}") from None
@@ -131,11 +134,16 @@ def _read(file: BinaryIO, name: str, where: str) -> tuple[Labelled, ...]:
 
 
 def _rows(file: BinaryIO, name: str) -> Iterator[Labelled]:
+    lines: dict[str, int] = {}
     for line, row in json_rows(file, _COLUMNS, ()):
         for column in _COLUMNS:
             if not isinstance(row[column], str) or isinstance(row[column], Number) or not row[column].strip():
                 raise At(line, f"{column} is no text; ANLI's rows have texts in {', '.join(_COLUMNS)}")
+            if any("\ud800" <= sign <= "\udfff" for sign in row[column]):
+                raise At(line, f"{column} holds half a surrogate pair, which no tokenizer takes; write it whole")
         if row["label"] not in LETTERS:
             raise At(line, f"the label is {shown(row['label'])}; ANLI's are {', '.join(LETTERS)}")
+        if (earlier := lines.setdefault(row["uid"], line)) != line:
+            raise At(line, f"the uid {shown(row['uid'])} is that of line {earlier}, too; give every item its own")
         item = Item(f"{name}-{row['uid']}", {"premise": row["context"], "hypothesis": row["hypothesis"]})
         yield Labelled(item, LETTERS[row["label"]])

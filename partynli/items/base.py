@@ -5,10 +5,11 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 from partynli.errors import ItemsError
+from partynli.labels import LABELS, join_labels, order_in
 from partynli.records import Annotation, Item
 
 Located = tuple[int, Item]
@@ -65,12 +66,46 @@ class Dataset:
     annotations: tuple[Annotation, ...] = ()
     """People's answers, in the file's order; empty where there is none."""
     distributions: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
-    """How many people gave each label: source -> uid -> counts in the order of the task's labels."""
+    """How many people gave each label: source -> uid -> counts in the order of `labels`."""
     licence: str = ""
     source: str = ""
     """Where it comes from: an address, a path, or who wrote it."""
     note: str = ""
     """One line about it."""
+    labels: tuple[str, ...] = LABELS
+    """What people could choose from."""
+    withheld: str = ""
+    """Why people's answers, which there are, are left out; empty where they are not."""
+
+    def asked_for(self, labels: Sequence[str]) -> Dataset:
+        """The same dataset for a task with these labels: people's answers by their names and in their order.
+
+        Answers of people who chose from other labels are left out, and `withheld` says so.
+        """
+        if tuple(labels) == self.labels:
+            return self
+        order = order_in(self.labels, labels)
+        if order is None:
+            asked = f"people in {self.name} chose from {', '.join(self.labels)}; the task has {', '.join(labels)}"
+            said = bool(self.annotations or self.distributions)
+            return replace(self, annotations=(), distributions={}, withheld=asked if said else "")
+        names = {self.labels[at]: label for at, label in zip(order, labels, strict=True)}
+        return replace(
+            self,
+            labels=tuple(labels),
+            annotations=tuple(
+                replace(
+                    one,
+                    class_simple=names[one.class_simple],
+                    class_multi=join_labels(names[label] for label in one.class_multi.split("-")),
+                )
+                for one in self.annotations
+            ),
+            distributions={
+                source: {uid: tuple(votes[at] for at in order) for uid, votes in counts.items()}
+                for source, counts in self.distributions.items()
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)

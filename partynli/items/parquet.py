@@ -28,7 +28,7 @@ def parquet_rows(file: BinaryIO, wanted: tuple[str, ...], human: tuple[str, ...]
             for values in zip(*cells, strict=True):
                 number += 1
                 yield number, dict(zip(columns, map(_value, values), strict=True))
-    except (wrong, UnicodeDecodeError) as error:
+    except (wrong, ValueError, OverflowError) as error:  # texts that are no UTF-8, dates beyond Python's
         said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise At(number + 1, f"the file cannot be read as parquet: {said}") from None
 

@@ -61,7 +61,9 @@ def load_table(
     read = partial(_read, path, tuple(fields), human_columns(labels))
     unit = "row" if path.suffix.lower() == ".parquet" else "line"
     source = ItemSource(str(path), lambda: ((line, item) for line, item, _ in read()), unit=unit)
-    return Dataset(str(path), source, distributions=_Human(read), source=str(path), licence="your own")
+    chosen = LABELS if labels is None else tuple(labels)
+    human = _Human(read)
+    return Dataset(str(path), source, distributions=human, source=str(path), licence="your own", labels=chosen)
 
 
 def human_columns(labels: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -122,7 +124,8 @@ def _read(path: Path, fields: tuple[str, ...], human: tuple[str, ...]) -> Iterat
             where = f"{path}, row {wrong.line}" if kind == ".parquet" else f"{path}:{wrong.line}"
             raise ItemsError(f"{where}: {wrong}") from None
         except OSError as error:
-            raise ItemsError(f"{path} cannot be read to its end: {error.strerror or error}") from None
+            said = error.strerror or " ".join(str(error).split())  # of pyarrow's, which has several lines
+            raise ItemsError(f"{path} cannot be read to its end: {said}") from None
 
 
 def _uid(given: Any) -> str:

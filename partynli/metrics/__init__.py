@@ -9,10 +9,13 @@ from __future__ import annotations
 from partynli.metrics.agreement import (
     SET_DISTANCES,
     alpha_of_sums,
+    coincidences,
     jaccard_distance,
     krippendorff_alpha,
     krippendorff_alpha_of_codes,
     masi_distance,
+    ordinal_alpha,
+    ordinal_alpha_of_sums,
     pairable_units,
     set_distances,
 )
@@ -42,6 +45,7 @@ from partynli.metrics.distribution import (
     label_counts,
     probabilities,
     total_variation,
+    wasserstein,
 )
 from partynli.metrics.entropy import entropy, miller_madow_entropy, rarefied_entropy
 from partynli.metrics.influence import effective_number, mean_correlation, pairwise_correlation
@@ -56,7 +60,7 @@ from partynli.metrics.participants import (
     leave_one_out_counts,
     leave_one_out_influence,
 )
-from partynli.metrics.posterior import ItemDifferences, draw_dirichlet, draw_votes, item_differences
+from partynli.metrics.posterior import ItemDifferences, draw_dirichlet, draw_votes, entropy_interval, item_differences
 from partynli.metrics.resample import Interval, bootstrap, bootstrap_mean, percentile_interval
 from partynli.metrics.scoring import (
     brier_score,
@@ -95,6 +99,7 @@ __all__ = [
     "bounded_softmax",
     "brier_score",
     "cohen_kappa",
+    "coincidences",
     "compare",
     "confusion_table",
     "consistency",
@@ -113,6 +118,7 @@ __all__ = [
     "ent_ce",
     "entropy",
     "entropy_correlation",
+    "entropy_interval",
     "expected_calibration_error",
     "f1_by_label",
     "item_differences",
@@ -145,6 +151,8 @@ __all__ = [
     "null_marginal",
     "null_shuffled",
     "null_uniform",
+    "ordinal_alpha",
+    "ordinal_alpha_of_sums",
     "p_norm",
     "p_softmax",
     "pairable_units",
@@ -162,5 +170,6 @@ __all__ = [
     "soft_accuracy",
     "soft_f1",
     "total_variation",
+    "wasserstein",
     "weighted_f1",
 ]

@@ -1,9 +1,9 @@
 """Participants that are simulated in process: no key, no network, no model, and the same answer for the same seed.
 
 They show what partynli does and test it at full speed; what they say is made up, and every answer is marked synthetic.
-An item has a latent label distribution, drawn from a hash of its texts: some items are clear, some divide people. A
-persona's `lean` and `decisiveness` bend it, a hash of persona and item picks the persona's own opinion from it, and in
-the share `noise` of its trials the persona picks anew.
+An item has a latent distribution of its task's labels, drawn from a hash of its texts: some items are clear, some
+divide people; where labels are ordered, between neighbours. A persona's `lean` and `decisiveness` bend it, a hash of
+persona and item picks the persona's own opinion from it, and in the share `noise` of its trials the persona picks anew.
 
 Asked which kind of reasoning an explanation shows (the task ``reasons``), a persona names one of the kinds by a hash of
 itself and the text, and so agrees with nobody beyond chance. Asked for scores of options, it gives those of its opinion
@@ -24,11 +24,11 @@ from random import Random
 from partynli.errors import ProviderError, unknown_name
 from partynli.hashing import canonical_json
 from partynli.labels import LABELS, REASONS
-from partynli.listing import LABEL, VERDICT
+from partynli.listing import LABEL
 from partynli.providers.base import read_completion
 from partynli.providers.simulated_scores import scores_answer
-from partynli.providers.wording import TONES, Text, answer, coded, listed, quote, spoil
-from partynli.records import Participant, Prompt, Request, Response, Usage
+from partynli.providers.wording import TONES, Text, answer, answer_form, coded, listed, quote, spoil
+from partynli.records import Participant, Prompt, Request, Response, Task, Usage
 
 SERVED_MODEL = "partynli-simulated"
 NUMBERS: Mapping[str, tuple[float, float, float]] = {
@@ -44,10 +44,11 @@ NUMBERS: Mapping[str, tuple[float, float, float]] = {
 }
 _DECODING = ("temperature", "top_p", "latency_s", "malformed")
 _KEYS = {"premise": "context", "hypothesis": "statement"}
-_CODED = frozenset({"label", "explanation"})
-"""An item with texts of these names is an explanation to be coded; a provider is told no task."""
 _KEPT_ITEMS = 256
-_THREE_LABELS = 0.08
+_ALL_LABELS = 0.08
+"""Share of the sets of labels that hold all of them; the others hold two."""
+_NLI = Task("livenli", LABELS, True, "either", (), {}, "livenli", None, "", "")
+"""What a prompt that names no task is taken for."""
 
 Labels = tuple[str, ...]
 
@@ -86,6 +87,11 @@ class _Scene:
     latent: tuple[float, ...]
     """How likely it makes each label."""
     texts: tuple[Text, ...]
+    copied: tuple[int, ...]
+    """Which of them an answer copies with highlights."""
+    form: tuple[str, ...]
+    """The JSON that is asked for, with slots."""
+    task: Task
     tokens_in: int
     opinions: dict[bytes, _Opinion] = field(default_factory=dict)
 
@@ -100,7 +106,7 @@ class SimulatedProvider:
     serves = False
 
     def __init__(self) -> None:
-        self._personas: dict[str, _Persona] = {}
+        self._personas: dict[tuple[str, Labels], _Persona] = {}
         self._scenes: dict[tuple[tuple[str, str], ...], _Scene] = {}
 
     @classmethod
@@ -128,19 +134,20 @@ class SimulatedProvider:
         ProviderError
             A parameter is unknown or out of range (``fatal_participant``), or ``latency_s`` exceeds the timeout.
         """
-        persona = self._persona(request.participant)
+        task = request.prompt.task or _NLI
+        persona = self._persona(request.participant, task.labels)
         if persona.latency_s:
             await asyncio.sleep(min(persona.latency_s, timeout))
             if persona.latency_s > timeout:
                 raise ProviderError(f"no answer within {timeout:g} s", "retryable", billable=True)
         if request.participant.options:
             return self._scores(persona, request)
-        scene = self._scene(request.prompt)
+        scene = self._scene(request.prompt, task)
         seed = request.seed
         rng = Random() if seed is None else Random(_digest(persona.name, scene.name, b"%d" % seed))
-        if request.prompt.texts.keys() >= _CODED:
+        if scene.task.reader == "reasons":
             return _code(rng, persona, scene)
-        if VERDICT in request.prompt.texts:
+        if scene.task.reader == "list":
             return _list(rng, persona, scene, request.prompt.texts[LABEL])
         opinion = scene.opinions.get(persona.name)
         if opinion is None:
@@ -150,25 +157,26 @@ class SimulatedProvider:
     def _scores(self, persona: _Persona, request: Request) -> Response:
         texts = request.prompt.texts
         item = {name: texts[name] for name in _KEYS if name in texts}
-        scene = _make_scene(Prompt(request.prompt.messages, item or texts))  # one item has one opinion, however put
+        scene = _make_scene(Prompt(request.prompt.messages, item or texts), _NLI)  # one opinion, however it is put
         weights = _form_opinion(persona, scene).weights
         rng = Random(_digest(persona.name, request.prompt.hash.encode()))
         raw = scores_answer(rng, weights, request.participant.options, texts, SERVED_MODEL, scene.tokens_in)
         return read_completion(json.loads(raw), raw, {})
 
-    def _persona(self, participant: Participant) -> _Persona:
-        persona = self._personas.get(participant.id)
+    def _persona(self, participant: Participant, labels: Labels) -> _Persona:
+        key = participant.id, labels
+        persona = self._personas.get(key)
         if persona is None:
-            persona = self._personas[participant.id] = _make_persona(participant)
+            persona = self._personas[key] = _make_persona(participant, labels)
         return persona
 
-    def _scene(self, prompt: Prompt) -> _Scene:
+    def _scene(self, prompt: Prompt, task: Task) -> _Scene:
         key = tuple(prompt.texts.items())
         scene = self._scenes.get(key)
-        if scene is None:
+        if scene is None or scene.task is not task:
             if len(self._scenes) >= _KEPT_ITEMS:
                 self._scenes.clear()
-            scene = self._scenes[key] = _make_scene(prompt)
+            scene = self._scenes[key] = _make_scene(prompt, task)
         return scene
 
 
@@ -176,7 +184,7 @@ def _digest(*parts: bytes) -> bytes:
     return hashlib.sha256(b"/".join(parts)).digest()
 
 
-def _make_persona(participant: Participant) -> _Persona:
+def _make_persona(participant: Participant, labels: Labels) -> _Persona:
     def wrong(message: str) -> ProviderError:
         return ProviderError(f"simulated participant {participant.name!r}: {message}", "fatal_participant")
 
@@ -197,11 +205,11 @@ def _make_persona(participant: Participant) -> _Persona:
     if not isinstance(lean, Mapping):
         raise wrong("lean must map labels to weights")
     for label, weight in lean.items():
-        if label not in LABELS:
-            raise wrong(unknown_name("label", str(label), LABELS, "lean"))
+        if label not in labels and label not in LABELS:  # a persona may lean in NLI and have no lean in other tasks
+            raise wrong(unknown_name("label", str(label), labels, "lean"))
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
             raise wrong(f"lean: the weight of {label!r} must be a number of at least 0, not {str(weight)[:40]!r}")
-    weights = tuple(float(lean.get(label, 1)) for label in LABELS)
+    weights = tuple(float(lean.get(label, 1)) for label in labels)
     if not any(weights):
         raise wrong("lean: at least one label needs a weight above 0")
     character = {key: value for key, value in params.items() if key not in _DECODING}
@@ -222,7 +230,7 @@ def _make_persona(participant: Participant) -> _Persona:
 _KNOWN = frozenset({"lean", "tone", *NUMBERS})
 
 
-def _make_scene(prompt: Prompt) -> _Scene:
+def _make_scene(prompt: Prompt, task: Task) -> _Scene:
     name = _digest(canonical_json(list(prompt.texts.values())).encode("utf-8", "surrogatepass"))
     rng = Random(name)
     kind = rng.random()
@@ -235,11 +243,32 @@ def _make_scene(prompt: Prompt) -> _Scene:
     else:  # open
         top = rng.uniform(0.36, 0.46)
         second = (1 - top) * rng.uniform(0.5, 0.6)
-    latent = [top, second, 1 - top - second]
-    rng.shuffle(latent)
+    latent = _among(len(task.labels), top, second)
+    if task.ordered:
+        latent = _around(rng.randrange(len(latent)), sorted(latent, reverse=True))
+    else:
+        rng.shuffle(latent)
     n_chars = sum(len(message["content"]) for message in prompt.messages)
-    texts = tuple(Text.of(_KEYS.get(name, name), text) for name, text in prompt.texts.items())
-    return _Scene(name, tuple(latent), texts, _tokens(n_chars))
+    keys = _KEYS | {field: key for key, field in task.highlights.items()}
+    texts = tuple(Text.of(keys.get(name, name), text) for name, text in prompt.texts.items())
+    marked = prompt.texts if prompt.task is None else task.highlights.values()
+    copied = tuple(at for at, field in enumerate(prompt.texts) if field in marked)
+    form = answer_form(task.answer, [texts[at].key for at in copied])
+    return _Scene(name, tuple(latent), texts, copied, form, task, _tokens(n_chars))
+
+
+def _among(n_labels: int, top: float, second: float) -> list[float]:
+    """Probabilities of so many labels: the two likeliest, and the same for all others."""
+    rest = 1 - top - second
+    if n_labels == 2:
+        return [top, second + rest]
+    return [top, second, *[rest / (n_labels - 2)] * (n_labels - 2)]
+
+
+def _around(centre: int, falling: list[float]) -> list[float]:
+    """Falling probabilities laid out from a label outwards, so that neighbours are confused more than ends."""
+    nearest = sorted(range(len(falling)), key=lambda at: abs(at - centre))
+    return [falling[nearest.index(at)] for at in range(len(falling))]
 
 
 def _tokens(n_chars: int) -> int:
@@ -250,17 +279,17 @@ def _form_opinion(persona: _Persona, scene: _Scene) -> _Opinion:
     bent = [latent * lean for latent, lean in zip(scene.latent, persona.lean, strict=True)]
     sharp = [(weight / max(bent)) ** persona.sharpness for weight in bent]
     weights = tuple(weight / sum(sharp) for weight in sharp)
-    own = _choose(Random(_digest(persona.name, scene.name)), weights, persona.multi)
+    own = _choose(Random(_digest(persona.name, scene.name)), scene.task, weights, persona.multi)
     return _Opinion(weights, own)
 
 
-def _choose(rng: Random, weights: Sequence[float], multi: float) -> Labels:
-    label = rng.choices(LABELS, weights)[0]
-    others = [(one, weight) for one, weight in zip(LABELS, weights, strict=True) if one != label and weight > 0]
-    # on an open item (all a third) the chance is `multi`, on a clear one its cube
-    if not others or rng.random() >= multi ** (3 * max(weights)):
+def _choose(rng: Random, task: Task, weights: Sequence[float], multi: float) -> Labels:
+    label = rng.choices(task.labels, weights)[0]
+    others = [(one, weight) for one, weight in zip(task.labels, weights, strict=True) if one != label and weight > 0]
+    # on an open item, of which the likeliest label has a third, the chance is `multi`, on a clear one its cube
+    if not others or not task.set_labels or rng.random() >= multi ** (3 * max(weights)):
         return (label,)
-    if len(others) == 2 and rng.random() >= _THREE_LABELS:
+    if len(others) > 1 and rng.random() >= _ALL_LABELS:
         others = rng.choices(others, [weight for _, weight in others])
     return (label, *(one for one, _ in others))
 
@@ -279,8 +308,9 @@ def _answer(rng: Random, persona: _Persona, scene: _Scene, opinion: _Opinion) ->
     chosen = opinion.own
     if rng.random() < persona.noise:
         weights = opinion.weights if persona.top_p >= 1 else _nucleus(opinion.weights, persona.top_p)
-        chosen = _choose(rng, weights, persona.multi)
-    return _say(rng, persona, scene, answer(rng, sorted(chosen), persona.tone, persona.wordiness, scene.texts))
+        chosen = _choose(rng, scene.task, weights, persona.multi)
+    said = answer(rng, sorted(chosen), persona.tone, persona.wordiness, scene.texts, scene.copied, scene.form)
+    return _say(rng, persona, scene, said)
 
 
 def _code(rng: Random, persona: _Persona, scene: _Scene) -> Response:

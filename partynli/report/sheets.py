@@ -15,7 +15,13 @@ from partynli.analysis.substitutes import AltTests
 from partynli.analysis.tables import main_source, nulls, single, table_2, table_5
 from partynli.metrics import Convention
 
-SOURCES: Mapping[str, str] = {"livenli": "LiveNLI", "chaosnli": "ChaosNLI", "mnli": "MNLI", "varierr": "VariErr"}
+SOURCES: Mapping[str, str] = {
+    "livenli": "LiveNLI",
+    "chaosnli": "ChaosNLI",
+    "mnli": "MNLI",
+    "varierr": "VariErr",
+    "varierr_round2": "VariErr 2",
+}
 NOTHING = "–"
 NAN = float("nan")
 _NOT_THERE = Figure()
@@ -165,6 +171,7 @@ def sheet_5(scope: Scope, convention: Convention, digits: int, labels: Sequence[
 def sheet_own(scope: Scope, digits: int) -> Sheet:
     """What stands behind H and alpha: intervals, and what people's votes would give at the row's size."""
     n = len(scope.items)
+    ordered = any("alpha_ordinal" in row.figures for row in scope.groups)
     rows = [
         (
             name_of(row, scope),
@@ -175,6 +182,7 @@ def sheet_own(scope: Scope, digits: int) -> Sheet:
             f"{rounded(rarefied.value, digits)} {_partly(rarefied, n)}".rstrip(),
             with_interval(of(row, "alpha"), digits, n),
             rounded(of(row, "alpha").ceiling, digits),
+            *_ordinal_cells(row, ordered, digits, n),
         )
         for row in _with_votes(scope)
         for rarefied in [of(row, "entropy_rarefied")]
@@ -188,6 +196,7 @@ def sheet_own(scope: Scope, digits: int) -> Sheet:
         f"H at\n{RAREFIED_TO} votes",
         "\nα [95 %]",
         "α of\npeople",
+        *(("ordinal\nα [95 %]", "of\npeople", "within a\nparticipant") if ordered else ()),
     )
     note = (
         f"people: what as many votes of people give. H grows with the number of votes: compare it at {RAREFIED_TO}, or "
@@ -196,13 +205,22 @@ def sheet_own(scope: Scope, digits: int) -> Sheet:
     return Sheet("H and α with their intervals", heads, tuple(rows), note)
 
 
+def _ordinal_cells(row: Row, ordered: bool, digits: int, n: int) -> tuple[str, ...]:
+    if not ordered:
+        return ()
+    alpha, within = of(row, "alpha_ordinal"), of(row, "alpha_within_ordinal")
+    return with_interval(alpha, digits, n), rounded(alpha.ceiling, digits), rounded(within.value, digits)
+
+
 def sheet_against(scope: Scope, source: str, convention: Convention, digits: int) -> Sheet:
-    """What stands behind distance and correlation: interval, ceiling, null, permutation p."""
+    """What stands behind distance and correlation: interval, ceiling, null, permutation p; W of ordered labels."""
     rows, n = [], len(scope.items)
+    ordered = any("wasserstein" in row.against.get(source, {}) for row in scope.groups)
     for row in [*_with_votes(scope), *nulls(scope)]:
         if source not in row.against:
             continue
         js, tau = of(row, "js_distance", source), of(row, "kendall_tau", source)
+        moved = [of(row, "wasserstein", source)] if ordered else []
         rows.append(
             (
                 name_of(row, scope),
@@ -212,15 +230,19 @@ def sheet_against(scope: Scope, source: str, convention: Convention, digits: int
                 with_interval(tau, digits, n),
                 rounded(tau.ceiling, digits),
                 rounded(tau.p, 3),
+                *(with_interval(one, digits, n) for one in moved),
+                *(rounded(bound, digits) for one in moved for bound in (one.ceiling, one.null)),
             )
         )
     name = _js(convention)
     heads = ["", f"\n{name} [95 %]", f"{name} of\npeople", f"{name}\nshuffled"]
     heads += ["\nCor. [95 %]", "Cor. of\npeople", "p of\nCor."]
+    heads += ["\nW [95 %]", "W of\npeople", "W\nshuffled"] if ordered else []
     schemes = dict.fromkeys(scope.ceilings.get(source, {}).values())
     note = "people: people against people at the row's size"
     note += f" ({'; '.join(schemes)}). " if schemes else ". "
     note += "shuffled: the row's distributions on the wrong items. p: items shuffled, two-sided."
+    note += " W: Wasserstein distance on the order of the labels, 0 to 1." if ordered else ""
     return Sheet(f"Against {titled(source)}: intervals, people against people, chance", tuple(heads), tuple(rows), note)
 
 

@@ -163,7 +163,7 @@ def test_names_from_a_registry_cannot_harm_terminal_or_plot(partynli: Any, judge
     assert "$x_{ <b>" in done.stdout
 
 
-@pytest.mark.parametrize("reader", ["older", "livenli/2"])
+@pytest.mark.parametrize("reader", ["older", "current"])
 def test_a_held_run_is_read_with_all_of_its_answers(partynli: Any, tmp_path: Path, reader: str) -> None:
     partynli("sample", "--mix", "demo", "--trials", "2", "--run", "held")
     path = tmp_path / "runs" / "held"
@@ -172,10 +172,11 @@ def test_a_held_run_is_read_with_all_of_its_answers(partynli: Any, tmp_path: Pat
         some = run.attempts()[:100]
         texts = run.texts({one.item for _, one in some})
         task = load_task("livenli", ROOT / "prompts")
-        rows = [judgment_row(one, *reader_for(task), texts) for _, one in some]
+        reads, version = reader_for(task)
+        rows = [judgment_row(one, reads, version, texts) for _, one in some]
         if reader == "older":  # it read all of them wrongly
             rows = [one._replace(class_simple="true", class_multi="true") for one in rows]
-        run.forget_judgments(reader)
+        run.forget_judgments(reader if reader == "older" else version)
         run.add_judgments(rows, some[-1][0])
         held = strictly(partynli("randommix", "held", "--size", "2", "--json").stdout)
         assert run.meta("judged") == str(some[-1][0])

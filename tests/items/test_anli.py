@@ -60,6 +60,11 @@ def test_folder_archive_and_file_hold_the_same(tmp_path: Path) -> None:
         ('{"uid": "a", "context": "P", "hypothesis": "H", "label": 0}', "label is no text"),
         ('{"uid": "a", "context": " ", "hypothesis": "H", "label": "e"}', "context is no text"),
         ('{"uid": "a", "premise": "P", "hypothesis": "H", "label": "e"}', "no 'context'"),
+        (
+            '{"uid": "a", "context": "P", "hypothesis": "H", "label": "e"}\n' * 2,
+            ":2: the uid 'a' is that of line 1, too; give every item its own",
+        ),
+        ('{"uid": "a", "context": "\\ud800", "hypothesis": "H", "label": "e"}', "context holds half a surrogate pair"),
         ("", "holds no items"),
         ("PK\x03\x04", "invalid JSON"),
     ],

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from partynli.errors import ItemsError
-from partynli.items import DATASETS, ItemSource, check_items, load_dataset
-from partynli.records import Item
+from partynli.items import DATASETS, Dataset, ItemSource, check_items, load_dataset
+from partynli.records import Annotation, Item
 
 
 def test_demo_is_of_our_own_writing() -> None:
@@ -98,3 +98,26 @@ def test_the_first_of_many_doubles_is_named() -> None:
 def test_no_items() -> None:
     with pytest.raises(ItemsError, match=r"^mine holds no items$"):
         check_items(ItemSource.of([], "mine"))
+
+
+# --- people who chose from the same labels by other names, or from others ---
+
+
+def people() -> Dataset:
+    said = Annotation("a", "w", "either-true", "either", "Because.")
+    return Dataset("d", ItemSource.of([item("a")], "d"), (said,), {"w": {"a": (5, 2, 1)}})
+
+
+def test_a_dataset_speaks_the_labels_of_the_task() -> None:
+    asked = people().asked_for(("contradiction", "entailment", "neutral"))
+    assert asked.distributions == {"w": {"a": (1, 5, 2)}}
+    assert (asked.annotations[0].class_multi, asked.annotations[0].class_simple) == ("entailment-neutral", "neutral")
+    assert asked.withheld == ""
+    assert asked.asked_for(("true", "either", "false")).distributions == people().distributions
+
+
+def test_people_who_chose_from_other_labels_are_left_out_and_it_is_said() -> None:
+    asked = people().asked_for(("yes", "no", "unsure"))
+    assert (asked.annotations, asked.distributions) == ((), {})
+    assert asked.withheld == "people in d chose from true, either, false; the task has yes, no, unsure"
+    assert load_dataset("demo", labels=("yes", "no")).withheld == "", "there is nothing to leave out"

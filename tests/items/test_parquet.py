@@ -102,3 +102,11 @@ def test_without_pyarrow_one_line_says_what_to_install(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         "partynli: i.parquet: parquet files need pyarrow: pip install 'partynli[parquet]'"
     ]
+
+
+def test_values_that_python_cannot_hold_are_one_line(tmp_path: Path) -> None:
+    for late in (pa.array([2**30], pa.date32()), pa.array([2**62], pa.timestamp("us"))):
+        path = write(tmp_path / "i.parquet", uid=["a"], premise=late, hypothesis=["H."])
+        with pytest.raises(ItemsError, match=r"i\.parquet, row 1: the file cannot be read as parquet: .") as caught:
+            check_items(load_table(path).items)
+        assert len(str(caught.value).splitlines()) == 1

@@ -120,6 +120,8 @@ def read_explanations(
         There is no explanation of these items.
     """
     place = {uid: number for number, uid in enumerate(answers.items)}
+    if "explanation" not in task.answer:
+        raise InputError(f"task {task.name} asks for no explanations: there is nothing to compare")
     texts = {item.uid: item.texts for item in run.items if item.uid in place}
     fields = [[texts[uid][field] for field in task.fields] for uid in answers.items]
     quoted = [trigrams(map(words, item)) for item in fields]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -48,7 +49,7 @@ def open_table(path: Path) -> Table:
         table = Table(tuple(name.strip() for name in header), rows)
     else:
         raise InputError(f"{path}: the name must end in {' or '.join(_CSV + _PARQUET)}, which says how to read it")
-    if twice := [name for name in table.columns if name and table.columns.count(name) > 1]:
+    if twice := [name for name, times in Counter(table.columns).items() if name and times > 1]:
         raise InputError(f"{path}: two columns are named {twice[0][:40]!r}")
     return table
 
@@ -129,7 +130,7 @@ def _open_parquet(path: Path) -> Table:
     try:
         file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
         columns = tuple(name.strip() for name in file.schema_arrow.names)
-    except (wrong, OSError) as error:
+    except (wrong, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as parquet: {_first_line(error)}") from None
     return Table(columns, _parquet_rows(path, file, wrong))
 
@@ -143,7 +144,7 @@ def _parquet_rows(path: Path, file: Any, wrong: type[Exception]) -> Iterator[tup
                 for cells in zip(*columns, strict=True):
                     number += 1
                     yield number, list(cells)
-    except (wrong, OSError) as error:
+    except (wrong, OSError, ValueError, OverflowError) as error:  # texts that are no UTF-8, dates beyond Python's
         raise InputError(f"{path} cannot be read behind row {number}: {_first_line(error)}") from None
 
 

@@ -149,7 +149,6 @@ def _scan(reader: Reader, paths: Sequence[Path]) -> _Scan:
             answers[trial] = (answers.get(trial, 0) + hash((item, multi, explanation))) & DIGEST
             items[item] = items.get(item, 0) + 1
         scan.n_rows.append(reader.n_rows - rows_before)
-    digests += [{} for _ in range(len(reader.sources) - len(digests))]
     return scan
 
 

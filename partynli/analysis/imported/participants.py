@@ -19,7 +19,7 @@ DIGEST = (1 << 64) - 1
 _MIXES = {"model_mix_hi": "hi", "model_mix_lo": "lo"}
 _GRID, _SIZE, _HUMAN = "hp_ablation", "size_ablation", "human"
 _FIRST = (*_MIXES, _SIZE, _GRID)
-_SIZE_SUFFIX = re.compile(r"[-_: ]?\d+(\.\d+)?b$", re.IGNORECASE)
+_SIZE_SUFFIX = re.compile(r"[-_: ]?(?<!\d)\d+(\.\d+)?b$", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -82,14 +82,15 @@ def cast(sources: Sequence[Source], digests: Sequence[Digests]) -> Cast:
     )
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
+def natural(name: str) -> list[tuple[int, int, str, str]]:
     """Sort key in which w9 comes before w10.
 
     >>> sorted(["w10", "w9", "a"], key=natural)
     ['a', 'w9', 'w10']
     """
-    parts = enumerate(_DIGITS.split(name))
-    return [(1, int(part), part) if place % 2 else (0, 0, part) for place, part in parts]
+    parts = ((place % 2, part, part.lstrip("0")) for place, part in enumerate(_DIGITS.split(name)))
+    # a longer number is a larger one: no int, which Python does not make of thousands of digits
+    return [(1, len(digits), digits, part) if is_number else (0, 0, part, "") for is_number, part, digits in parts]
 
 
 def _keys(sources: Sequence[Source]) -> list[_Key]:

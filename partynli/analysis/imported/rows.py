@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from partynli.analysis.imported.cells import Cells, check_header, open_table
 from partynli.hashing import canonical_json
-from partynli.labels import ERROR, collapse, join_labels
+from partynli.labels import ERROR, LabelNames, collapse, join_labels
 from partynli.records import Task
 
 WANTED = (("sent_id",), ("participant",), ("class_multi", "class_simple"))
@@ -22,7 +22,8 @@ _EXAMPLES = 3
 _REMEMBERED = 50_000
 _EMPTY = frozenset(("", "nan", "none", "null", "<na>"))
 _YES = frozenset(("true", "yes", "1", "1.0", "synthetic"))
-_SEPARATORS = re.compile(r"[\s\-–—,;/|+&\[\](){}'\"]+")
+_BRACKETS = re.compile(r"[\[\](){}'\"]")
+_AROUND = " \t\n-–—,;/|+&"
 _VARIANT = re.compile(r"(?P<base>.+?)(?:@temperature=(?P<temperature>[\d.eE+-]+))?(?:@top_p=(?P<top_p>[\d.eE+-]+))?")
 
 OddKind = Literal[
@@ -122,6 +123,7 @@ class Reader:
         """Whether a row says that its answer comes from a simulation and not from a model."""
         self._task = task
         self._labels = {label.casefold(): join_labels([label]) for label in task.labels} | {ERROR: ERROR}
+        self._names = LabelNames(task.labels)
         self._number_of: dict[Source, int] = {}
 
     def rows(self, path: Path) -> Iterator[Row]:
@@ -149,15 +151,15 @@ class Reader:
             if not item:
                 note("no_item", line, "")
                 continue
-            who = who_of(cells)
-            number, unknown_type = sources.get(who) or _remember(sources, who, self._source(who))
-            if number < 0:
-                note("number" if unknown_type else "no_participant", line, unknown_type)
-                continue
             written = cells[trial_at]
             trial = trials.get(written) or _remember(trials, written, _trial(written))
             if trial < 1:
                 note("trial", line, written)
+                continue
+            who = who_of(cells)  # last of what may be wrong: whose rows are all left out takes no part
+            number, unknown_type = sources.get(who) or _remember(sources, who, self._source(who))
+            if number < 0:
+                note("number" if unknown_type else "no_participant", line, unknown_type)
                 continue
             pair = label_of(cells)
             label = labels.get(pair) or _remember(labels, pair, self._label(*pair))
@@ -221,8 +223,10 @@ class Reader:
             return self._labels[text]
         if text in _EMPTY:
             return None
-        parts = [self._labels.get(part, "") for part in _SEPARATORS.split(text) if part]
-        return join_labels(parts) if all(parts) and ERROR not in parts else ""
+        parts = self._names.find(_BRACKETS.sub(" ", text).strip(_AROUND))
+        if isinstance(parts, str) or (len(set(parts)) > 1 and not self._task.set_labels):
+            return ""
+        return join_labels(parts)
 
 
 def _remember(cache: dict[Any, _Cached], key: Any, value: _Cached) -> _Cached:
