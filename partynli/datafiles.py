@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from partynli.errors import RegistryError
 
 _PACKAGE = Path(__file__).resolve().parent
+_TASK = re.compile(r"\w[\w.+-]{0,59}")
 
 
 def find_registry(given: Path | None = None) -> Path:
@@ -16,6 +18,11 @@ def find_registry(given: Path | None = None) -> Path:
 
 def find_task(name: str, given: Path | None = None) -> Path:
     """Folder of a task below the prompts folder `given`, else ``./prompts``, else those that came with partynli."""
+    if not _TASK.fullmatch(name):
+        raise RegistryError(
+            f"task {name!r} cannot name a folder in prompts/: use letters, digits, dots, dashes and underscores, at "
+            "most 60; --prompts names another folder of tasks"
+        )
     return _find(f"prompts/{name}", None if given is None else given / name)
 
 

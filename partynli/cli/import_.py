@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -64,7 +65,7 @@ def command(
     """
     path = new_run(run_name, runs_path)
     first = str(paths[0])
-    if first.startswith(_HUB) or paths[0].is_dir():
+    if first.startswith(_HUB) or os.path.isdir(first):  # which takes a name that is too long for none
         if len(paths) > 1 or task_name is not None or prompts_path is not None:
             raise InputError("an export is imported alone, and brings its own task: leave out other files and --task")
         refuse_existing(path)
@@ -72,7 +73,7 @@ def command(
             _import_export(read_manifest(folder), path, items_name)
     else:
         task = load_task(task_name or _TASK, prompts_path)
-        _import_tables(paths, path, task, load_dataset(items_name or _ITEMS, task.fields, task.labels))
+        _import_tables(paths, path, task, load_dataset(items_name or task.human or _ITEMS, task.fields, task.labels))
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from partynli.cli.output import console, shown
+from partynli.cli.output import console, safe, shown
 from partynli.datafiles import shipped
 from partynli.errors import InputError
 
@@ -37,5 +37,5 @@ def command(folder: Path, force: bool) -> int:
                 shutil.copyfile(source, folder / source.name)
     except (OSError, shutil.Error) as error:
         raise InputError(f"{shown(folder)} cannot be written: {error}") from None
-    console.print(f"copied {' and '.join(source.name for source in sources)} to {shown(folder.resolve())}")
+    console.print(f"copied {' and '.join(source.name for source in sources)} to {safe(shown(folder.resolve()))}")
     return 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from partynli.cli.options import new_run
-from partynli.cli.output import console, shown
+from partynli.cli.output import console, safe, shown
 from partynli.cli.running import run_to_the_end
 from partynli.cli.sample import ask_first, caps_of, check_prices, make_manifest, print_estimate
 from partynli.errors import MissingKeysError
@@ -100,7 +100,7 @@ def ask_judge(
         for part in (first, plan):
             if not is_done(part, run):
                 _see_keys(lacking)
-                console.print(f"run [bold]{run.name}[/bold]: {len(part):,} explanations to code", soft_wrap=True)
+                console.print(f"run [bold]{safe(run.name)}[/bold]: {len(part):,} explanations to code", soft_wrap=True)
                 code = run_to_the_end(part, run, settings)
             if code or not is_enough(codes_of(run)):
                 break

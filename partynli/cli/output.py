@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 _PIPED_WIDTH = 160
+_NOT_PLAIN = re.compile(r"[^\n -~]")
 
 
 def _console() -> Console:
-    made = Console(highlight=False, soft_wrap=False)
+    made = Console(highlight=False, soft_wrap=False, emoji=False)
     # a file or a pipe has no width; at rich's guess of 80 columns tables would lose their ends
-    return made if made.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+    return made if made.is_terminal else Console(highlight=False, width=_PIPED_WIDTH, emoji=False)
 
 
 console = _console()
@@ -27,6 +30,18 @@ def safe(text: str) -> str:
     'a\\ufffd[31m\\\\[bold]'
     """
     return escape("".join(sign if sign.isprintable() else "\ufffd" for sign in text))
+
+
+def echo_json(text: str) -> None:
+    """Print JSON for other programs; signs that a terminal would obey are written as JSON's escapes of them."""
+    click.echo(_NOT_PLAIN.sub(_as_json, text))
+
+
+def _as_json(sign: re.Match[str]) -> str:
+    if sign[0].isprintable():
+        return sign[0]
+    units = sign[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def table(*columns: str, title: str | None = None, left: int = 1) -> Table:

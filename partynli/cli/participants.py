@@ -30,7 +30,7 @@ def command(mix: str | None, experiment: str | None, registry_path: Path | None)
       partynli participants --experiment temperature
     """
     registry, path, _ = load_registry(registry_path)
-    console.print(f"registry {shown(path)}", style="dim")
+    console.print(f"registry {safe(shown(path))}", style="dim")
     chosen = list(registry.participants.values())
     if mix or experiment:
         selections = select(registry, mixes=[mix] if mix else [], experiments=[experiment] if experiment else [])

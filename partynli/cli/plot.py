@@ -9,7 +9,7 @@ import click
 from partynli.cli.figures import Material, catalogue, drawn, save
 from partynli.cli.options import find_study, runs_option
 from partynli.cli.output import console, safe, shown
-from partynli.cli.reading import answers_of
+from partynli.cli.reading import answers_of, evened
 from partynli.errors import InputError
 from partynli.metrics import CONVENTIONS, convention
 
@@ -90,7 +90,7 @@ def command(
     name: str = catalogue().find_figure(figure)
     path = find_study(run_name, runs_path)
     stem, wanted = _place(out or path / "plots", formats, name)
-    reading = answers_of(path)
+    reading = evened(answers_of(path))
     scopes = () if scope is None else (scope,)
     material = Material(path, reading, convention(convention_name), scopes, group, item, embedders, seed)
     ((_, canvas),) = drawn([name], material)

@@ -11,7 +11,7 @@ import click
 from partynli.cli.coding import EXTREMES, Scene, coded_by_hand, coded_by_judge, look_at, studied
 from partynli.cli.judging import Terms
 from partynli.cli.options import prompts_option, registry_option, runs_option
-from partynli.cli.output import console, safe, shown
+from partynli.cli.output import console, echo_json, safe, shown
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError
 from partynli.report.markdown import SYNTHETIC
@@ -119,7 +119,7 @@ def command(
         result = replace(result, items=None)
     written = _write_files(scene.path, result)
     if as_json:
-        click.echo(to_json(result))
+        echo_json(to_json(result))
     else:
         _print(result, written)
     return 0 if result.items is not None else _HELD_BACK
@@ -129,10 +129,10 @@ def _write_sheet(scene: Scene, file: Path, explanations: Sequence[Explanation]) 
     _write(file, codes_csv(explanations, {}, synthetic=scene.reading.answers.synthetic))
     console.print(
         f"{len(explanations):,} explanations to code: {safe(shown(file))}. Fill in `category`, then: partynli reasons "
-        f"{scene.path.name} --coding {safe(shown(file))}",
+        f"{safe(scene.path.name)} --coding {safe(shown(file))}",
         soft_wrap=True,
     )
-    console.print(f"categories: {', '.join(scene.task.labels)}", soft_wrap=True)
+    console.print(f"categories: {safe(', '.join(scene.task.labels))}", soft_wrap=True)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from tenacity.wait import wait_random_exponential
 
 from partynli.embed.base import Reading, prefixed
 from partynli.errors import InputError
+from partynli.redaction import redact
 
 KEY = "PARTYNLI_EMBED_API_KEY"
 """Environment variable of the server's key; servers at api.openai.com are sent OPENAI_API_KEY where it is not set."""
@@ -63,9 +65,9 @@ class ServerEmbedder:
             host = urlsplit(url).hostname
         except ValueError:
             host = None
-        if not host or not self._model or "@" in urlsplit(url).netloc:
+        if not host or not self._model or "@" in url or urlsplit(url).query:
             raise InputError(
-                f"--embedder {_without_login(address)!r} names no server and model: write http://HOST:PORT/v1#MODEL; "
+                f"--embedder {_without_secrets(address)!r} names no server and model: write http://HOST:PORT/v1#MODEL; "
                 f"a key goes into {KEY}"
             )
         self.name = address
@@ -120,19 +122,26 @@ class ServerEmbedder:
     async def _call(self, session: aiohttp.ClientSession, batch: Sequence[str]) -> NDArray[np.float32]:
         body = {"model": self._model, "input": list(batch), "encoding_format": "float"}
         try:
-            async with session.post(self._url, json=body) as answer:
+            async with session.post(self._url, json=body, allow_redirects=False) as answer:
                 content = await answer.read()
                 status, after = answer.status, answer.headers.get("Retry-After")
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
-            raise _PassingError(self._plain(str(error)) or "no answer in time") from None
+            failed: Exception = _PassingError(self._plain(str(error)) or "no answer in time")
         except (aiohttp.ClientError, ValueError) as error:
-            raise self._failure(self._plain(str(error)) or type(error).__name__) from None
+            failed = self._failure(self._plain(str(error)) or type(error).__name__)
+        else:
+            return self._read(status, after, content, len(batch))
+        raise failed  # out here: an error that holds on to aiohttp's holds the key
+
+    def _read(self, status: int, after: str | None, content: bytes, n: int) -> NDArray[np.float32]:
         if status in _PASSING:
             raise _PassingError(f"HTTP {status}", _seconds(after))
+        if 300 <= status < 400:
+            raise self._failure(f"HTTP {status}: it redirects, and no text follows; give the address that it leads to")
         if status != 200:
             hint = f"; set {KEY}" if status in (401, 403) else ""
             raise self._failure(f"HTTP {status}: {self._plain(content.decode('utf-8', 'replace'))}{hint}")
-        return self._vectors(content, len(batch))
+        return self._vectors(content, n)
 
     def _vectors(self, content: bytes, n: int) -> NDArray[np.float32]:
         """Vectors in the order of the texts, which the answer may give in another."""
@@ -142,15 +151,16 @@ class ServerEmbedder:
                 raise self._failure(f"it gave {len(rows)} vectors for {n} texts")
             vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._failure("what it answers are no embeddings in OpenAI's form") from None
+            vectors = None
+        if vectors is None:  # out here: an error that holds on to json's holds the answer, and the key perhaps
+            raise self._failure("what it answers are no embeddings in OpenAI's form")
         if vectors.ndim != 2 or not vectors.shape[1] or not np.isfinite(vectors).all():
             raise self._failure("its vectors are empty, of different lengths, or no finite numbers")
         return vectors
 
     def _plain(self, text: str) -> str:
         """What somebody else says, on one line and without the key, which some servers repeat."""
-        line = " ".join(text.split())
-        return (line.replace(self._key, "[key]") if self._key else line)[:200]
+        return redact(" ".join(text.split()), self._key)[:200]
 
     def _failure(self, why: str) -> InputError:
         return InputError(f"--embedder {self.name}: {why}")
@@ -163,5 +173,6 @@ def _seconds(asked: str | None) -> float | None:
         return None
 
 
-def _without_login(address: str) -> str:
-    return address.rpartition("@")[2]
+def _without_secrets(address: str) -> str:
+    """An address without a login and a query, where a key may stand."""
+    return re.sub(r"\?[^#]*", "", address.rpartition("@")[2])

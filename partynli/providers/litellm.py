@@ -15,12 +15,16 @@ os.environ.setdefault("LITELLM_LOG", "ERROR")
 
 import litellm
 
-from partynli.errors import ErrorKind, ProviderError
-from partynli.providers.base import error_code, kind_of, read_completion, redact, refusal, retry_after
+from partynli.errors import ErrorKind, InputError, ProviderError
+from partynli.providers.base import error_code, kind_of, read_completion, refusal, retry_after
 from partynli.records import Participant, Request, Response
+from partynli.redaction import redact
 
 # said by pydantic of litellm's own types, at the first answer; the person at the terminal can do nothing about it
 warnings.filterwarnings("ignore", message="Item .* on TypedDict class", category=UserWarning)
+warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
+# of a call that was given up in the moment in which litellm made it
+warnings.filterwarnings("ignore", message="coroutine .*acompletion. was never awaited", category=RuntimeWarning)
 litellm.telemetry = False
 litellm.suppress_debug_info = True
 litellm.drop_params = False
@@ -71,6 +75,11 @@ class LiteLLMProvider:
     @classmethod
     def for_participant(cls, participant: Participant, api_key: str | None) -> LiteLLMProvider:
         """The provider with a participant's key and address."""
+        if participant.api_base and not api_key:
+            raise InputError(
+                f"participant {participant.name!r} has an api_base and no key: litellm would send there whatever "
+                "key it finds; name the variable of the one that may go there (api_key_env), or take the route openai"
+            )
         return cls(api_key, participant.api_base)
 
     async def aopen(self) -> None:
@@ -99,13 +108,18 @@ class LiteLLMProvider:
                     model=request.participant.model, messages=messages, timeout=timeout, **params
                 )
         except TimeoutError:
-            raise ProviderError(f"no answer within {timeout:g} s", "retryable", billable=True) from None
+            failed = ProviderError(f"no answer within {timeout:g} s", "retryable", billable=True)
         except litellm.ContentPolicyViolationError as error:
             # half of a surrogate pair, which an error's JSON may hold, could not be stored
             text = str(error).encode("utf-8", "backslashreplace").decode()
             return refusal(redact(text, self._key), {})
         except Exception as error:  # the boundary: whatever litellm raises is mapped here, once
-            raise self._explained(error) from None
+            failed = self._explained(error)
+        else:
+            return self._read(answer)
+        raise failed  # out here: an error that holds on to litellm's holds the key
+
+    def _read(self, answer: Any) -> Response:
         body = answer.model_dump(mode="json", exclude_none=True)
         if not (body.get("usage") or {}).get("prompt_tokens"):
             body.pop("usage", None)  # litellm writes zeros where the provider did not count

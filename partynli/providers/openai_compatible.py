@@ -13,11 +13,14 @@ import aiohttp
 
 from partynli.errors import InputError, ProviderError
 from partynli.hashing import canonical_json
-from partynli.providers.base import POLICY_CODES, error_code, failure, read_completion, redact, refusal
+from partynli.providers.base import POLICY_CODES, error_code, failure, read_completion, refusal
 from partynli.providers.option_scores import demand_scores
 from partynli.records import Participant, Request, Response
+from partynli.redaction import redact
 
 _REACH_S = 15.0
+_LARGEST = 32 * 2**20
+"""Bytes of the largest answer that is read."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -79,11 +82,12 @@ class OpenAICompatibleProvider:
         session = await self._opened()
         url = self._url.removesuffix("/chat/completions") + "/models"
         try:
-            async with session.get(url, timeout=aiohttp.ClientTimeout(total=_REACH_S), proxy=self._proxy):
+            limit = aiohttp.ClientTimeout(total=_REACH_S)
+            async with session.get(url, timeout=limit, proxy=self._proxy, allow_redirects=False):
                 return
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
-            raise ProviderError(f"nothing answers at {url}: {text}", "retryable") from None
+            text = said(error, self._key)
+        raise ProviderError(f"nothing answers at {url}: {text}", "retryable")
 
     async def ready(self) -> None:
         """Nothing to wait for: the server runs already."""
@@ -102,14 +106,16 @@ class OpenAICompatibleProvider:
         url = self._url.removesuffix("/chat/completions").removesuffix("/v1") + path
         limit = aiohttp.ClientTimeout(total=min(timeout, _REACH_S))
         try:
-            async with session.request(method, url, json=body, timeout=limit, proxy=self._proxy) as answer:
+            async with session.request(
+                method, url, json=body, timeout=limit, proxy=self._proxy, allow_redirects=False
+            ) as answer:
                 content = await answer.json(content_type=None) if answer.status == 200 else None
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
-            raise ProviderError(f"nothing answers at {url}: {text}", "retryable") from None
+                return content if isinstance(content, dict) else {}
+        except (aiohttp.ClientError, OSError) as error:
+            text = said(error, self._key)
         except ValueError:
             return {}
-        return content if isinstance(content, dict) else {}
+        raise ProviderError(f"nothing answers at {url}: {text}", "retryable")
 
     async def generate(self, request: Request, *, timeout: float) -> Response:
         """Make one call; `timeout` bounds all of it, in seconds."""
@@ -119,25 +125,17 @@ class OpenAICompatibleProvider:
             limit = self._timeouts[timeout] = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 30.0))
         body = self._body(request)
         try:
-            async with session.post(self._url, data=body, timeout=limit, proxy=self._proxy) as answer:
-                content = await answer.read()
+            # a redirect could take prompts, and what was paid for, to another host
+            async with session.post(
+                self._url, data=body, timeout=limit, proxy=self._proxy, allow_redirects=False
+            ) as answer:
+                content = await _whole(answer)
                 status, headers = answer.status, answer.headers
-        except aiohttp.InvalidURL:
-            raise ProviderError(f"{self._url} is not an address", "fatal_participant") from None
-        except aiohttp.ClientConnectorError as error:
-            why = redact(error.os_error.strerror or str(error.os_error), self._key)
-            raise ProviderError(f"cannot connect to {error.host}:{error.port}: {why}", "retryable") from None
-        except TimeoutError:
-            raise ProviderError(
-                f"no answer from {self._url} within {timeout:g} s", "retryable", billable=True
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
-            raise ProviderError(f"connection to {self._url} broke: {text}", "retryable", billable=True) from None
-        except ValueError as error:  # a key that no header can hold, say
-            text = redact(" ".join(str(error).split()), self._key)
-            raise ProviderError(f"the call cannot be sent: {text}", "fatal_participant") from None
-        return demand_scores(request, read_answer(status, content, headers, self._key))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failed = lost(error, self._url, self._key, timeout)
+        else:
+            return demand_scores(request, read_answer(status, content, headers, self._key))
+        raise failed  # out here: an error that holds on to aiohttp's holds the key
 
     def _body(self, request: Request) -> bytes:
         participant = request.participant
@@ -149,6 +147,42 @@ class OpenAICompatibleProvider:
         seed = "" if request.seed is None else f',"seed":{request.seed}'
         # the messages are encoded once for an item and shared by all participants and trials
         return f"{head[0]}{request.prompt.json}{head[1]}{seed}}}".encode("utf-8", "surrogatepass")
+
+
+async def _whole(answer: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer; one that does not end is given up before it fills the memory."""
+    parts: list[bytes] = []
+    left = _LARGEST
+    async for part in answer.content.iter_any():
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            megabytes = _LARGEST >> 20
+            raise ProviderError(
+                f"the answer is larger than {megabytes} MB", "retryable", status=answer.status, billable=True
+            )
+    return b"".join(parts)
+
+
+def lost(error: Exception, url: str, key: str | None, timeout: float | None = None) -> ProviderError:
+    """What a call means that brought no answer, as aiohttp says it."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return ProviderError(f"{url} is not an address", "fatal_participant")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = redact(error.os_error.strerror or str(error.os_error), key)
+        return ProviderError(f"cannot connect to {error.host}:{error.port}: {why}", "retryable")
+    if isinstance(error, TimeoutError):
+        within = "" if timeout is None else f" within {timeout:g} s"
+        return ProviderError(f"no answer from {url}{within}", "retryable", billable=True)
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return ProviderError(f"connection to {url} broke: {said(error, key)}", "retryable", billable=True)
+    # a key that no header can hold, say
+    return ProviderError(f"the call cannot be sent: {said(error, key)}", "fatal_participant")
+
+
+def said(error: Exception, key: str | None) -> str:
+    """What an error says, on one line and without the key."""
+    return redact(" ".join(str(error).split()), key) or type(error).__name__
 
 
 def proxy_for(address: str) -> str | None:

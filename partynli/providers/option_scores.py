@@ -6,7 +6,6 @@ An answer in OpenAI's shape lists the likeliest tokens of each position. A route
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -142,8 +141,7 @@ def _scores(listed: Sequence[Any]) -> list[tuple[str, float]]:
         if isinstance(one, Mapping)
         and isinstance(one.get("token"), str)
         and isinstance(one.get("logprob"), int | float)
-        and math.isfinite(one["logprob"])
-        and one["logprob"] > _PLACEHOLDER
+        and _PLACEHOLDER < one["logprob"] < -_PLACEHOLDER  # whole numbers of any length, NaN and infinity compare, too
     ]
     return sorted(found, key=lambda one: one[1])
 

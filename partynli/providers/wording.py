@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 Pieces = tuple[str, ...]
 
@@ -72,6 +73,14 @@ _WHEN: Mapping[str, tuple[Pieces, ...]] = {
         "the statement is false where {p} keeps {h} from happening",
     ),
 }
+_ANY = _split(
+    # for labels of other tasks
+    'what is said of {p} speaks for "{label}"',
+    '{p} and {h} together come closest to "{label}"',
+    'with {h} in mind, "{label}" fits {p} best',
+    'a reader who stops at {p} would settle on "{label}"',
+    '{h} is what tips the balance to "{label}"',
+)
 _FILLING = _split(
     "the words that matter most are {p} and {h}",
     "the context speaks of {p} while the statement speaks of {h}",
@@ -167,16 +176,83 @@ class Text:
         return "".join(parts) + self.text[done:], stretches
 
 
-def answer(rng: Random, chosen: Sequence[str], tone: str, words: float, texts: Sequence[Text]) -> str:
-    """An answer in the JSON that LiveNLI's system prompt asks for; `chosen` is in alphabetical order."""
-    marked = [text.mark(rng) for text in texts] or [("", ["it"])]
-    explanation = explain(rng, chosen, tone, words, marked[0][1], marked[-1][1])
-    copies = [f'    "{text.key}": {quote(copy)}' for text, (copy, _) in zip(texts, marked, strict=False)]
-    between = ",\n"  # no backslash may stand in an f-string's braces before Python 3.12
-    return (
-        f'{{\n  "classification": {{\n    "label": "{"-".join(chosen)}",\n    "explanation": {quote(explanation)}\n'
-        f'  }},\n  "highlights": {{\n{between.join(copies)}\n  }}\n}}'
+_LABEL, _EXPLANATION = "label", "explanation"
+_SLOT = "\0"
+
+
+def answer_form(places: Mapping[str, str], keys: Sequence[str]) -> tuple[str, ...]:
+    """The JSON that a task asks for, indented as most models do, with slots for what differs from answer to answer.
+
+    Parameters
+    ----------
+    places
+        Of the label, the explanation and the highlights, as far as the task asks for them (``Task.answer``).
+    keys
+        Keys of the texts whose copies, with highlights, are in the answer.
+
+    Returns
+    -------
+    tuple of str
+        Every second one names a slot: the label, the explanation, or the number of a copy.
+
+    Examples
+    --------
+    >>> answer_form({"label": "choice"}, ())
+    ('{\\n  "choice": ', 'label', '\\n}')
+    """
+    leaves = {"label": _LABEL, "explanation": _EXPLANATION, "highlights": {key: str(n) for n, key in enumerate(keys)}}
+    tree: dict[str, Any] = {}
+    for part, place in places.items():
+        *above, last = place.split(".")
+        inner = tree
+        for key in above:
+            inner = inner.setdefault(key, {})
+        inner[last] = leaves[part]
+    return tuple(_slotted(tree, "\n").split(_SLOT))
+
+
+def _slotted(tree: Mapping[str, Any], line: str) -> str:
+    parts = (
+        f"{line}  {quote(key)}: "
+        + (f"{_SLOT}{value}{_SLOT}" if isinstance(value, str) else _slotted(value, line + "  "))
+        for key, value in tree.items()
     )
+    return "{" + ",".join(parts) + line + "}"
+
+
+def answer(
+    rng: Random,
+    chosen: Sequence[str],
+    tone: str,
+    words: float,
+    texts: Sequence[Text],
+    copied: Sequence[int],
+    form: Sequence[str],
+) -> str:
+    """An answer in the JSON that a task asks for.
+
+    Parameters
+    ----------
+    rng
+        Decides all that is left open.
+    chosen
+        The labels, in alphabetical order.
+    tone
+        One of `TONES`.
+    words
+        Length of the explanation.
+    texts
+        The item's.
+    copied
+        Positions of the texts whose copies are in the answer.
+    form
+        From `answer_form`.
+    """
+    marked = [text.mark(rng) for text in texts] or [("", ["it"])]
+    said = {str(n): quote(marked[at][0]) for n, at in enumerate(copied)}
+    said[_LABEL] = quote("-".join(chosen))
+    said[_EXPLANATION] = quote(explain(rng, chosen, tone, words, marked[0][1], marked[-1][1]))
+    return "".join([said[piece] if at % 2 else piece for at, piece in enumerate(form)])
 
 
 def listed(rng: Random, label: str, tone: str, texts: Sequence[Text], form: float) -> str:
@@ -250,8 +326,8 @@ def explain(
     """
     frames = _FRAMES[tone]
     clauses = _TERSE if tone == "terse" else _CLAUSES
-    needed = [rng.choice(_WHEN[label]) for label in chosen] if len(chosen) > 1 else []
-    rest = [clause for label in chosen for clause in clauses[label]]
+    needed = [rng.choice(_about(label, _WHEN)) for label in chosen] if len(chosen) > 1 else []
+    rest = [clause for label in chosen for clause in _about(label, clauses)]
     rng.shuffle(rest)
     if tone != "terse":
         rest[3:3] = _FILLING
@@ -268,6 +344,13 @@ def explain(
         n_words += length
         turn += 1
     return " ".join(said)
+
+
+def _about(label: str, clauses: Mapping[str, tuple[Pieces, ...]]) -> tuple[Pieces, ...]:
+    """Clauses about a label; the same for all that have none of their own."""
+    if label in clauses:
+        return clauses[label]
+    return tuple(tuple(piece.replace("{label}", label) for piece in clause) for clause in _ANY)
 
 
 def _fill(clause: Pieces, first: str, last: str) -> str:

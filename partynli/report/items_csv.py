@@ -7,17 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from partynli.analysis.surprises import Surprise
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def spreadsheet_safe(text: str) -> str:
-    """A text that a spreadsheet takes for a text, not for a formula.
-
-    >>> spreadsheet_safe("=1+1"), spreadsheet_safe("It rains.")
-    ("'=1+1", 'It rains.')
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text
+from partynli.spreadsheets import spreadsheet_safe
 
 
 def items_csv(
@@ -27,6 +17,7 @@ def items_csv(
     *,
     run: str,
     synthetic: bool,
+    ordered: bool = False,
 ) -> str:
     """The items as CSV text.
 
@@ -40,10 +31,17 @@ def items_csv(
         Texts by uid and field.
     run, synthetic
         Stand in every row, so that a row keeps saying where it comes from.
+    ordered
+        Whether the labels are ordered, so that there is a Wasserstein distance.
     """
     fields = list(dict.fromkeys(field for one in texts.values() for field in one))
     heads = ["run", "synthetic", "group", "human", "uid", "q_value", "p_value", "js_distance", "js_low", "js_high"]
-    heads += ["human_label", "model_label", *(f"human_{label}" for label in labels)]
+    heads += [
+        *(["wasserstein"] if ordered else []),
+        "human_label",
+        "model_label",
+        *(f"human_{label}" for label in labels),
+    ]
     heads += [*(f"model_{label}" for label in labels), *fields]
     out = io.StringIO()
     table = csv.writer(out)
@@ -51,6 +49,7 @@ def items_csv(
     mark = "SYNTHETIC" if synthetic else "no"
     for one in surprises:
         numbers = [one.q_value, one.p_value, one.distance, one.distance_low, one.distance_high]
+        numbers += [one.moved] if ordered and one.moved is not None else []
         cells = [run, mark, one.group, one.source, one.uid, *(f"{x:.6g}" for x in numbers)]
         cells += [one.human_label, one.model_label, *map(str, one.human), *map(str, one.model)]
         cells += [texts.get(one.uid, {}).get(field, "") for field in fields]

@@ -14,8 +14,8 @@ import numpy as np
 
 from partynli.errors import InputError
 from partynli.metrics import js_distance, kl_divergence, total_variation
-from partynli.report.items_csv import spreadsheet_safe
 from partynli.report.mjd import MjdReport
+from partynli.spreadsheets import spreadsheet_safe
 
 
 def soft_rows(report: MjdReport) -> Iterator[dict[str, Any]]:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from partynli.markdown import escape
-from partynli.report.items_csv import spreadsheet_safe
 from partynli.report.markdown import SYNTHETIC
 from partynli.report.sheets import NOTHING, Sheet, rounded
+from partynli.spreadsheets import spreadsheet_safe
 from partynli.studies.reasons.counting import ItemKinds, Side, kind_counts, total
 from partynli.studies.reasons.material import Explanation
 from partynli.studies.reasons.result import OURS, ReasonStudy

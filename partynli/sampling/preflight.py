@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from urllib.parse import urlsplit
 
 from partynli.prompts import Renderer
 from partynli.providers import lacking
@@ -37,6 +38,23 @@ def missing(participants: Sequence[Participant], environ: Mapping[str, str]) -> 
     """What participants lack before they can be asked, by name."""
     found = {one.name: lacking(one, environ) for one in participants}
     return {name: why for name, why in found.items() if why is not None}
+
+
+def key_destinations(participants: Sequence[Participant]) -> dict[str, list[str]]:
+    """Where each key is sent: hosts, by the name of its environment variable; said where it is sent unencrypted."""
+    found: dict[str, dict[str, None]] = {}
+    for one in participants:
+        if one.api_key_env:
+            found.setdefault(one.api_key_env, {})[_host(one)] = None
+    return {name: list(hosts) for name, hosts in found.items()}
+
+
+def _host(participant: Participant) -> str:
+    if participant.api_base is None:
+        return f"{participant.model.partition('/')[0]} (litellm knows the address)"
+    parts = urlsplit(participant.api_base)
+    is_open = parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
+    return parts.netloc.rpartition("@")[2] + (" UNENCRYPTED" if is_open else "")
 
 
 def estimate(plan: Plan, caps: Mapping[str, ProviderCaps]) -> list[Estimate]:

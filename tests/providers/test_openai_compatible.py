@@ -16,7 +16,7 @@ import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
-from email.utils import format_datetime
+from email.utils import format_datetime, formatdate
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from partynli.errors import InputError, ProviderError, RegistryError
 from partynli.judgments import reader_for
 from partynli.prompts import load_task, render
 from partynli.providers import provider_for
-from partynli.providers.base import kind_of, redact, retry_after, split_reasoning
+from partynli.providers.base import kind_of, retry_after, split_reasoning
 from partynli.providers.openai_compatible import OpenAICompatibleProvider, read_answer
 from partynli.records import Item, Participant, Prompt, Rejection, Request, Response, Usage
+from partynli.redaction import redact
 from partynli.testing import FAULTS, Behaviour, LoopbackServer
 
 ROOT = Path(__file__).parents[2]
@@ -634,7 +635,13 @@ def test_a_key_that_a_server_repeats_is_taken_out_everywhere(go: Any, status: in
 
 
 def test_redaction_takes_out_every_key_and_ignores_those_that_are_not_there() -> None:
-    assert redact("a b a", "a", None, "", "c") == "*** b ***"
+    first, second = "sk-first", "sk-second"
+    assert redact(f"{first} b {first}", first, None, "", second) == "*** b ***"
+    assert redact(f"{first} b {second}", first, second) == "*** b ***"
+
+
+def test_a_word_that_stands_for_no_key_is_left_in_answers() -> None:
+    assert redact("none of them", "none", "EMPTY", "e") == "none of them"
 
 
 _json = st.recursive(
@@ -723,6 +730,21 @@ def test_any_bytes_are_an_answer_or_an_error_of_ours(content: bytes, status: int
 )
 def test_what_retry_after_asks_for(headers: Mapping[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize("skew", [-(10**8), -3600, 0, 3600, 10**8])
+def test_a_date_is_read_by_the_clock_that_wrote_it(skew: int) -> None:
+    def told(seconds: int) -> str:
+        return formatdate(time.time() + skew + seconds, usegmt=True)
+
+    assert retry_after({"Date": told(0), "Retry-After": told(30)}) == pytest.approx(30.5, abs=0.6)
+    assert retry_after({"Date": told(30), "Retry-After": told(0)}) == 0.0
+
+
+@pytest.mark.parametrize("date", ["yesterday", "", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"])
+def test_a_date_of_no_sense_leaves_our_own_clock(date: str) -> None:
+    ahead = formatdate(time.time() + 30, usegmt=True)
+    assert retry_after({"Date": date, "Retry-After": ahead}) == pytest.approx(31, abs=1.5)
 
 
 _zones = st.integers(-14 * 4, 14 * 4).map(lambda quarters: timezone(timedelta(minutes=15 * quarters)))

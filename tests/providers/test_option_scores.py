@@ -154,3 +154,9 @@ def test_a_refusal_is_an_answer() -> None:
     response, _ = ask(Behaviour(script=("content_policy",)))
     assert response.refused
     assert response.option_scores is None
+
+
+def test_a_score_of_any_length_is_no_crash() -> None:
+    assert read_option_scores(listed("B", {"B": -0.1, "A": 10**400, "C": -(10**400)})) == OptionScores(
+        {"B": -0.1}, None
+    )

@@ -15,6 +15,7 @@ import pytest
 
 from partynli.errors import InputError, PartyNLIError, RunError
 from partynli.items import Dataset, ItemSource
+from partynli.judgments import reader_for
 from partynli.prompts import load_task
 from partynli.publish.tables.export import Export, ExportOptions, export_run, read_manifest
 from partynli.publish.tables.formats import KINDS
@@ -24,6 +25,7 @@ from partynli.store import Attempt, JudgmentRow, Run
 
 ROOT = Path(__file__).parents[2]
 TASK = load_task("livenli", ROOT / "prompts")
+_, VERSION = reader_for(TASK)
 HOSTILE = '=HYPERLINK("http://x")\r\n"quoted", \0 \u2028 👩‍👩‍👧 \'\\'
 DAY = 1_750_000_000.0
 
@@ -90,8 +92,8 @@ def run(tmp_path: Path) -> Path:
         attempt("k1", 2, "a", 1, "drift", None, answer("either"), 0.8),
     ]
     marks = json.dumps([["premise", 0, 2, "It"], ["premise", None, None, "own words"]])
-    valid = (HOSTILE, marks, "fence", "livenli/2", "sample")
-    nothing = (None, None, None, "livenli/2", "sample")
+    valid = (HOSTILE, marks, "fence", VERSION, "sample")
+    nothing = (None, None, None, VERSION, "sample")
     judgments = [
         JudgmentRow("k4", m.id, "b", 2, "error", "error", *nothing),
         JudgmentRow("k2", m.id, "a", 2, "false", "false", *valid),
@@ -103,7 +105,7 @@ def run(tmp_path: Path) -> Path:
         marks_ = ",".join("?" * len(Attempt._fields))
         db.executemany(f"INSERT INTO attempt ({','.join(Attempt._fields)}) VALUES ({marks_})", attempts)
         db.executemany("INSERT INTO body VALUES (?, ?)", bodies)
-        db.execute("INSERT INTO meta VALUES ('reader', 'livenli/2')")
+        db.execute("INSERT INTO meta VALUES ('reader', ?)", (VERSION,))
         db.commit()
         db.close()
         opened.add_judgments(judgments, len(attempts))
@@ -320,6 +322,8 @@ DAMAGED: list[tuple[str, Change, str]] = [
     ("labels", _set("run", "task", "labels", to=["true", "true"]), "no task that can be"),
     ("other labels", _set("run", "task", "labels", to=["x", "y", "either"]), "human has no column 'count_x'"),
     ("fields", _set("run", "task", "fields", to=["premise", "text"]), "items has no column 'text'"),
+    ("set", _set("run", "task", "set_labels", to="yes"), "no task that can be"),
+    ("marks", _set("run", "task", "highlights", to={"context": "text"}), "highlights of 'text'"),
     ("plan", _set("run", "plan", to=[]), "its plan does not fit its participants"),
     ("trials", _set("run", "plan", "trials", to=[10**9, 1]), "its plan does not fit its participants"),
     ("few trials", _set("run", "plan", "trials", to=[1, 1]), "trial 2 of 'm@temperature=0.5', who has 1"),

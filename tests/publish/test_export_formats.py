@@ -144,6 +144,7 @@ WRONG = {
         (f'{HEAD}\r\n"x,1,2,true,\r\n', "behind line 1"),
         (f'{HEAD}\r\n\'\\"\\ud800",1,2,true,\r\n', "surrogates not allowed"),
         (f"{HEAD}\r\n'\\7,1,2,true,\r\n", "no string"),
+        (f"{HEAD}\r\n'\\{'[' * 100_000},1,2,true,\r\n", "recursion"),
         ("text,more\r\nx,y\r\n", "columns are not those"),
         ("", "columns are not those"),
         (f"{HEAD}\r\n", "fewer than the 1 rows"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -41,7 +43,25 @@ def outcome(weights="sha256:1"):
     job["data"] = {"train": one, "dev": one | {"hash": "sha256:8"}}
     versions = {"partynli": "0.1.0"}
     found = (Evaluation(20, 0.7, figures),)
-    return Outcome(job, 20, 20, found, {"dev": figures}, {"dev": figures}, (), weights, versions, "cpu", "fp32")
+    given = Outcome(job, 20, 20, found, {"dev": figures}, {"dev": figures}, (), weights, versions, "cpu", "fp32")
+    return replace(given, commit="c" * 40, files={name: hash_of(content) for name, content in WRITTEN.items()})
+
+
+def hash_of(content):
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def trained_again(folder, **files):
+    """Write files of the model anew, and record them, as another training would; None takes one away."""
+    stored = json.loads((folder / "training.json").read_text())
+    for name, content in files.items():
+        if content is None:
+            (folder / name).unlink()
+            del stored["files"][name]
+        else:
+            (folder / name).write_bytes(content)
+            stored["files"][name] = hash_of(content)
+    (folder / "training.json").write_text(json.dumps(stored))
 
 
 @pytest.fixture
@@ -100,7 +120,8 @@ def test_a_dataset_may_have_the_same_name(hub, folder):
 
 
 def test_only_what_a_training_wrote_is_sent(hub, folder):
-    others = ["checkpoint.pt", "job.json", "my.safetensors", "notes.md", "pytorch_model.bin"]
+    others = ["added_tokens.json", "checkpoint.pt", "job.json", "my.safetensors", "notes.md"]
+    others += ["predictions.jsonl", "pytorch_model.bin"]
     for name in (*others, ".training.json.half"):
         (folder / name).write_bytes(b"mine")
     (folder / "runs").mkdir()
@@ -121,8 +142,8 @@ def test_the_same_again_makes_no_commit(hub, folder):
 def test_of_changed_weights_only_these_are_sent(hub, folder):
     sent(folder)
     hub.requests.clear()
-    (folder / "model.safetensors").write_bytes(b"other weights")
-    assert sent(folder).sent == ("model.safetensors",)
+    trained_again(folder, **{"model.safetensors": b"other weights"})
+    assert sent(folder).sent == ("model.safetensors", "training.json")
     assert hub.steps().count("put_object") == 1
     assert hub.models["ada/small"].read("model.safetensors") == b"other weights"
 
@@ -130,10 +151,9 @@ def test_of_changed_weights_only_these_are_sent(hub, folder):
 def test_another_tokenizer_leaves_nothing_of_the_last_one(hub, folder):
     sent(folder)
     hub.push("ada/small", {"notes.md": b"mine", "onnx/config.json": b"mine"}, kind="model")
-    (folder / "vocab.txt").unlink()
-    (folder / "spm.model").write_bytes(b"pieces")
+    trained_again(folder, **{"vocab.txt": None, "spm.model": b"pieces"})
     done = sent(folder)
-    assert (done.sent, done.deleted) == (("spm.model",), ("vocab.txt",))
+    assert (done.sent, done.deleted) == (("spm.model", "training.json"), ("vocab.txt",))
     assert {"notes.md", "onnx/config.json"} <= hub.models["ada/small"].head.files.keys()
 
 
@@ -223,12 +243,17 @@ def test_what_is_no_finished_training_is_one_line(folder, tmp_path):
 
     training = folder / "training.json"
     stored = json.loads(training.read_text())
-    for job in (3, {}, {**stored["job"], "data": {"dev": {}}}, {**stored["job"], "data": {"train": []}}):
+    for job in ({**stored["job"], "data": {"dev": {}}}, {**stored["job"], "data": {"train": []}}):
         training.write_text(json.dumps(stored | {"job": job}))
         assert "does not say what a card needs" in said()
+    training.write_text(json.dumps(stored | {"files": {}}))
+    assert "does not say what the model's files hold" in said()
     training.write_text("[]")
     assert "cannot be read as the outcome of a training" in said()
     training.write_text(json.dumps(stored))
+    (folder / "config.json").write_bytes(b"{}")
+    assert "config.json is not the file that the training wrote" in said()
+    (folder / "config.json").write_bytes(WRITTEN["config.json"])
     (tmp_path / "elsewhere").write_bytes(b"{}")
     (folder / "vocab.txt").unlink()
     (folder / "vocab.txt").symlink_to(tmp_path / "elsewhere")
@@ -254,3 +279,15 @@ def test_nobody_is_told_the_token(hub, folder, canary, fault, capfd, caplog):
     texts += [*capfd.readouterr(), caplog.text, repr(hub.requests), repr(repository)]
     texts += [path.read_text("utf-8", "replace") for path in folder.parent.rglob("*") if path.is_file()]
     assert not re.search(canary, "".join(texts))
+
+
+def test_weights_that_are_not_those_of_the_figures_are_not_sent(hub, folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes().replace(b"weights", b"WEIGHTS", 1))
+    with pytest.raises(InputError, match=r"model\.safetensors is not the file that the training wrote"):
+        sent(folder)
+    assert hub.requests == []
+    weights.unlink()
+    (folder / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read: No such file"):
+        sent(folder)

@@ -19,9 +19,10 @@ from partynli.items import Dataset, ItemSource
 from partynli.labels import LABELS
 from partynli.metrics import CONVENTIONS, convention
 from partynli.records import Participant
-from partynli.report.items_csv import items_csv, spreadsheet_safe
+from partynli.report.items_csv import items_csv
 from partynli.report.json_report import to_json
 from partynli.report.markdown import to_markdown
+from partynli.spreadsheets import spreadsheet_safe
 
 FIGURE = {"value", "sd", "ci", "n", "ceiling", "null"}
 NASTY = "a|b\n# <img src=x onerror=alert(1)> `x` [l](http://x)\x1b[31m"
@@ -163,7 +164,7 @@ def test_same_seed_same_report() -> None:
     assert to_json(overview()) == to_json(overview())
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20", " ="])
 def test_a_spreadsheet_runs_nothing(start: str) -> None:
     assert spreadsheet_safe(f"{start}cmd") == f"'{start}cmd"
     one = Surprise("-g", "livenli", "u", 0.01, 0.001, 0.5, 0.4, 0.6, (10, 0, 0), (0, 0, 9), "true", "false")

@@ -24,7 +24,7 @@ from partynli.cli.mjd.sources import (
     source_of,
 )
 from partynli.cli.options import find_run, runs_option
-from partynli.cli.output import console, safe, shown
+from partynli.cli.output import console, echo_json, safe, shown
 from partynli.cli.plot import FORMATS
 from partynli.cli.reading import shortened
 from partynli.cli.wide import print_rows
@@ -113,7 +113,7 @@ def report(
         written.append(_plot(plot, made))
     n_soft = 0 if soft_labels is None else write_soft_labels(made, soft_labels)
     if as_json:
-        click.echo(to_json(made))
+        echo_json(to_json(made))
         return 0
     _print(made)
     if soft_labels is not None:

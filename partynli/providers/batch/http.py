@@ -10,8 +10,9 @@ from typing import Any
 import aiohttp
 
 from partynli.errors import ProviderError
-from partynli.providers.base import failure, redact
-from partynli.providers.openai_compatible import proxy_for
+from partynli.providers.base import failure
+from partynli.providers.openai_compatible import lost, proxy_for
+from partynli.redaction import redact
 
 _CONNECT_S = 30.0
 _SILENCE_S = 300.0
@@ -97,19 +98,11 @@ class BatchHTTP:
                 method, url, data=data, proxy=self._proxy, allow_redirects=False
             ) as answer:
                 yield answer
-        except aiohttp.InvalidURL:
-            raise ProviderError(f"{url} is not an address", "fatal_participant") from None
-        except aiohttp.ClientConnectorError as error:
-            why = redact(error.os_error.strerror or str(error.os_error), self._key)
-            raise ProviderError(f"cannot connect to {error.host}:{error.port}: {why}", "retryable") from None
-        except TimeoutError:
-            raise ProviderError(f"no answer from {url}", "retryable", billable=buys) from None
-        except (aiohttp.ClientError, OSError) as error:
-            text = redact(" ".join(str(error).split()), self._key) or type(error).__name__
-            raise ProviderError(f"connection to {url} broke: {text}", "retryable", billable=buys) from None
-        except ValueError as error:  # a key that no header can hold, say
-            text = redact(" ".join(str(error).split()), self._key)
-            raise ProviderError(f"the call cannot be sent: {text}", "fatal_participant") from None
+                return
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failed = lost(error, url, self._key)
+        failed.billable = failed.billable and buys
+        raise failed  # out here: an error that holds on to aiohttp's holds the key
 
 
 def _parsed(text: str) -> Any:

@@ -20,10 +20,10 @@ from typing import IO
 import aiohttp
 
 from partynli.errors import ProviderError
-from partynli.providers.base import redact
 from partynli.providers.vllm.gpus import gpus_for, share_of
 from partynli.providers.vllm.room import Place, Room, room_here
 from partynli.records import Participant
+from partynli.redaction import redact
 
 PYTHON_ENV = "PARTYNLI_VLLM"
 """Environment variable that names the Python interpreter which vLLM is installed for, where it is not this one."""
@@ -43,6 +43,8 @@ _TAKEN = "address already in use"
 _SERVE = ("-m", "vllm.entrypoints.cli.main", "serve")
 _SERVE_OTHER_BUILD = ("-m", "vllm.entrypoints.openai.api_server", "--model")
 """For builds under another name, which `vllm serve` does not find itself in."""
+_FOREIGN_KEY = re.compile(r"(?!HF_|HUGGING|AWS_|MODELSCOPE_).*(?:API_KEY|ACCESS_KEY|_TOKEN|_SECRET|_PASSWORD)")
+"""Variables that a server of a model has no business with: a model may bring code, and `serve.args` name more."""
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
@@ -241,8 +243,8 @@ def _installed(python: str | None) -> str | None:
 
 
 def _environment(place: Place, key: str) -> dict[str, str]:
-    """This process's environment without keys of other services; the model hub's is the server's business."""
-    environ = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    """This process's environment without keys of other services; where the model lies is the server's business."""
+    environ = {name: value for name, value in os.environ.items() if not _FOREIGN_KEY.fullmatch(name)}
     if not place.gpus[0].is_cpu:
         environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpu.name for gpu in place.gpus)
     return {**environ, "VLLM_API_KEY": key, "VLLM_NO_USAGE_STATS": "1"}

@@ -11,6 +11,7 @@ from partynli.publish.card.details import CardDetails
 from partynli.publish.card.sources import STUDY, Source, source_of
 from partynli.publish.tables.folder import Export
 from partynli.publish.tables.licences import base_name
+from partynli.records import ANSWER
 
 PERSON = "human"
 """Provider of answers that people gave."""
@@ -100,6 +101,11 @@ class Described:
         return bool(self.export.licences.get("items", {}).get("included"))
 
     @property
+    def has_explanations(self) -> bool:
+        """Whether the task asks for explanations."""
+        return "explanation" in self.task.get("answer", ANSWER)
+
+    @property
     def task_ids(self) -> list[str]:
         """What the task is, in the Hub's vocabulary."""
         if self.task["reader"] == _NLI:
@@ -114,7 +120,11 @@ class Described:
         labels = ", ".join(map(str, self.task["labels"]))
         return (
             f"Answers of {who:,} {kind}{'s' * (who != 1)} to {int(self.plan['n_items']):,} items of {self.items}, "
-            f"trial by trial: labels ({labels}), explanations, and how both vary within and between participants."
+            + (
+                f"trial by trial: labels ({labels}), explanations, and how both vary within and between participants."
+                if self.has_explanations
+                else f"trial by trial: labels ({labels}), and how they vary within and between participants."
+            )
         )
 
     @property

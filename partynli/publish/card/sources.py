@@ -35,6 +35,18 @@ SOURCES: Mapping[str, Source] = {
             "people's answers)",
         ),
     ),
+    "varierr": Source(
+        source_datasets=("extended|other-chaosnli",),
+        languages=("en",),
+        annotators=("expert-generated",),
+        references=(
+            "Leon Weber-Genzel, Siyao Peng, Marie-Catherine de Marneffe and Barbara Plank. 2024. VariErr NLI: "
+            "Separating Annotation Error from Human Label Variation. arXiv:2403.01931 (the items, and people's "
+            "answers)",
+            "Yixin Nie, Xiang Zhou and Mohit Bansal. 2020. What Can We Learn from Collective Human Opinions on Natural "
+            "Language Inference Data? arXiv:2010.03532 (the choice of items, and people's answers)",
+        ),
+    ),
     "varierr341": Source(
         source_datasets=("extended|other-chaosnli", "extended|other-varierr"),
         languages=("en",),

@@ -22,7 +22,9 @@ def protocol(about: Described) -> list[str]:
     """How answers became judgments."""
     task = about.task
     several = "one or more of" if task["set_labels"] else "one of"
-    lines = [f"Participants choose {several} {', '.join(task['labels'])}, and explain their choice."]
+    why = ", and explain their choice" if about.has_explanations else ""
+    order = ", which are in this order" if task.get("ordered") else ""
+    lines = [f"Participants choose {several} {', '.join(task['labels'])}{order}{why}."]
     if task["set_labels"]:
         lines.append(f"class_multi is the set as chosen; class_simple is {task['collapse_to']} for any larger set.")
     if reasks := about.plan.get("reasks"):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from partynli.errors import InputError
+from partynli.yamlfile import load_yaml
 
 # as the Hub itself finds it; `huggingface_hub.repocard` has the same
 _FRONT = re.compile(r"\A\s*---(?:\r\n|\r|\n)(.*?)(?:\r\n|\r|\n)---[ \t]*(?:\r\n|\r|\n|\Z)", re.DOTALL)
@@ -39,8 +40,8 @@ def read_card(text: str) -> tuple[dict[str, Any], str]:
     if match is None:
         return {}, text
     try:
-        found = yaml.safe_load(match[1])
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        found = load_yaml(match[1])
+    except ValueError as error:
         said = " ".join(str(error).split())[:160]
         raise InputError(f"the YAML block of the existing README.md cannot be read ({said}); mend it first") from None
     if found is not None and not isinstance(found, dict):

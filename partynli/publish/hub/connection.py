@@ -26,7 +26,8 @@ from huggingface_hub.utils import (
 
 from partynli import __version__
 from partynli.errors import InputError, PartyNLIError
-from partynli.providers.base import redact, retry_after
+from partynli.providers.base import retry_after
+from partynli.redaction import redact
 
 Kind = Literal["dataset", "model"]
 """What a repository holds."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from partynli.errors import InputError, unknown_name
-from partynli.finetune.card import card
+from partynli.finetune.card import CARD, card
 from partynli.finetune.outcome import NAME, Outcome, read_outcome
+from partynli.hashing import file_hash
 from partynli.publish.card.details import LICENCES
 from partynli.publish.card.update import put_sections, read_card, write_card
 
-CARD = "README.md"
 _NEEDED = ("config.json", "tokenizer_config.json")
 _WEIGHTS = r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?"
 _TOKENIZER = (
@@ -54,13 +54,15 @@ def read_model(folder: Path) -> TrainedModel:
     Raises
     ------
     InputError
-        The folder is no finished training, holds no model, or a file of it is a link that leaves it.
+        The folder is no finished training, holds no model, or a file of it is a link that leaves it, or not what the
+        training wrote.
     """
     outcome = read_outcome(folder)
     if outcome is None:
         raise InputError(f"{folder} is no finished training: it has no {NAME}; give the folder of one seed")
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    files = {name: folder / name for name in names if is_model_file(name) and name != CARD}
+    recorded = {name: told for name, told in outcome.files.items() if is_model_file(name)}
+    files = {name: folder / name for name in names if name in recorded or name == NAME}
     for name in (*_NEEDED, "model.safetensors"):
         if not (folder / name).is_file() and not (folder / f"{name}.index.json").is_file():
             raise InputError(f"{folder} holds no model: it has no {name}; a table keeps models with --keep-models")
@@ -71,7 +73,24 @@ def read_model(folder: Path) -> TrainedModel:
         card(outcome)
     except (KeyError, TypeError, AttributeError, ValueError):
         raise InputError(f"{folder / NAME} does not say what a card needs; train again into another folder") from None
+    _check_files(folder, recorded)
     return TrainedModel(outcome, files, tuple(name for name in names if name not in files and name != CARD))
+
+
+def _check_files(folder: Path, recorded: Mapping[str, str]) -> None:
+    """See that a model is what its card will say of it: the one that was trained and measured."""
+    if not recorded:
+        raise InputError(f"{folder / NAME} does not say what the model's files hold; train again into another folder")
+    for name, told in recorded.items():
+        try:
+            found = file_hash(folder / name)
+        except OSError as error:
+            raise InputError(f"{folder / name} cannot be read: {error.strerror or error}") from None
+        if found != told:
+            raise InputError(
+                f"{folder / name} is not the file that the training wrote, and the figures are not of it; bring that "
+                "file back, or train again into another folder"
+            )
 
 
 def model_card(outcome: Outcome, licence: str | None, old: str | None) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from partynli.errors import InputError
+from partynli.spreadsheets import spreadsheet_safe
 
 Type = Literal["string", "int64", "float64", "bool"]
 TYPES: tuple[Type, ...] = ("string", "int64", "float64", "bool")
@@ -30,7 +31,6 @@ _SHARD_ROWS = 1_000_000
 _SHARD_BYTES = 500_000_000
 _MAX_CELL = 1 << 26
 _BATCH = 1_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 class Column(NamedTuple):
@@ -125,7 +125,7 @@ def read_rows(path: Path, columns: Sequence[Column], kind: str, rows: int) -> It
                 raise InputError(f"{path}, row {n}: a number is infinite or none; export the run again")
             yield dict(zip(names, cells, strict=True))
     except OSError as error:
-        raise InputError(f"{path} cannot be read to its end: {error.strerror or error}") from None
+        raise InputError(f"{path} cannot be read to its end: {error.strerror or _said(error)}") from None
     if n != rows:
         raise InputError(f"{path} has {'more' if n > rows else 'fewer'} than the {rows:,} rows that were exported")
 
@@ -223,7 +223,7 @@ def _cell(value: Any) -> str:
         return repr(value)
     if "\0" in value:
         return "'\\" + json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if not value or value.startswith(_FORMULA) else value
+    return f"'{value}" if not value or value.startswith("'") else spreadsheet_safe(value)
 
 
 def _text(cell: str) -> str:
@@ -256,7 +256,7 @@ def _csv_cells(path: Path, columns: Sequence[Column]) -> Iterator[Cells]:
             for cells in table:
                 yield [read(cell) if cell else None for read, cell in zip(of_cell, cells, strict=True)]
                 line = table.line_num
-        except (ValueError, KeyError, csv.Error) as error:
+        except (ValueError, KeyError, RecursionError, csv.Error) as error:
             raise InputError(f"{path}, behind line {line or 1}: {_said(error)}; export the run again") from None
 
 
@@ -301,7 +301,7 @@ def _parquet_cells(path: Path, columns: Sequence[Column]) -> Iterator[Cells]:
                 raise InputError(f"{path}: its columns are not those that were exported; export the run again")
             for batch in file.iter_batches(batch_size=_BATCH):
                 yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-    except (arrow.ArrowException, ValueError) as error:
+    except (arrow.ArrowException, ValueError, OverflowError) as error:
         raise InputError(f"{path} cannot be read as parquet: {_said(error)}") from None
 
 

@@ -29,6 +29,12 @@ _TERMS: Mapping[str, _Terms] = {
     "livenli": _Terms(
         None, "https://github.com/njjiang/LiveNLI", False, "its repository states no licence, so nobody may pass it on"
     ),
+    "varierr": _Terms(
+        None,
+        "https://github.com/mainlp/VariErr-NLI",
+        False,
+        "its repository states no licence, so nobody may pass it on",
+    ),
     "varierr341": _Terms(
         "Apache-2.0 for the repository",
         "https://github.com/mainlp/MJD-Estimator",

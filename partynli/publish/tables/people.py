@@ -72,6 +72,7 @@ def dataset_of(said: Mapping[str, Any], rows: Sequence[Row], labels: Sequence[st
         licence=said["licence"],
         source=said["source"],
         note=said["note"],
+        labels=tuple(labels),
     )
 
 

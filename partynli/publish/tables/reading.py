@@ -109,10 +109,13 @@ def task_in(export: Export) -> Task:
             raise TypeError
         task = Task(**{**given, "labels": tuple(given["labels"]), "fields": tuple(given["fields"])})
         texts = (task.name, *task.labels, *task.fields, task.collapse_to, task.reader, task.system, task.user)
-        marked = [*task.highlights, *task.highlights.values()]
+        marked = [*task.highlights, *task.highlights.values(), *task.answer, *task.answer.values()]
         fits = (
             all(isinstance(one, str) for one in (*texts, *marked))
             and isinstance(task.human, str | None)
+            and isinstance(task.set_labels, bool)
+            and isinstance(task.ordered, bool)
+            and "label" in task.answer
             and task.collapse_to in task.labels
             and len(set(task.labels)) == len(task.labels)
             and not any(not label or "-" in label or label == ERROR for label in task.labels)
@@ -140,6 +143,10 @@ def _check_columns(export: Export, task: Task) -> None:
                 raise InputError(f"{export.path}: {config} has no column {lacking[0]!r} as this partynli writes it")
         elif config in ("judgments", "participants", "items"):
             raise InputError(f"{export.path} has no {config}: there is no run in it")
+    if unknown := set(task.highlights.values()) - set(task.fields):
+        raise InputError(
+            f"{export.path / MANIFEST}: highlights of {min(unknown)[:40]!r}, which is no text of the items"
+        )
 
 
 @dataclass
