@@ -29,6 +29,7 @@ from partynli.publish.tables.reading import import_export, task_in
 from partynli.records import Item, Participant
 from partynli.store import Attempt, JudgmentRow, Run, importing
 
+_, VERSION = reader_for(load_task("livenli"))
 SETS = (*LABELS, "either-false", "either-true", "error")
 
 
@@ -69,7 +70,7 @@ def trials_of(
                 simple = collapse(chosen, "either")
                 said = None if chosen == "error" else text
                 judgment = JudgmentRow(
-                    key, one.id, item.uid, trial, simple, chosen, said, said and "[]", None, "livenli/2", "sample"
+                    key, one.id, item.uid, trial, simple, chosen, said, said and "[]", None, VERSION, "sample"
                 )
                 raw = "I cannot say." + " " * 500 + text
                 status = "rejected" if chosen == "error" else "valid"

@@ -3,8 +3,8 @@
     python benchmarks/mnli_bill.py [--items 433000] [--run RUN]
 
 A calculation, not a measurement of models: nothing is sent. Measured are only the prompts (on the items of LiveNLI, or
-of `demo` where those are not at hand) and, with --run, the bytes that a run takes. Everything else is an assumption,
-which the output states.
+of `demo` where those are not at hand) and, with --run, the bytes that a run takes. Everything else is an assumption;
+docs/how-to/scale.md lists them.
 """
 
 from __future__ import annotations

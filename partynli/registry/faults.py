@@ -47,7 +47,10 @@ def unfit(value: Any, place: tuple[str, ...], *, within_params: bool) -> str | N
     elif isinstance(value, float):
         if not math.isfinite(value):
             return f"{where}: {value} is no number that can be sent"
-    elif value is not None and not isinstance(value, int):
+    elif isinstance(value, int):
+        if value.bit_length() > 64:
+            return f"{where}: input should be a valid number (found {shortened(str(value))}), of 64 bits at most"
+    elif value is not None:
         quotes = "; put dates in quotes" if hasattr(value, "isoformat") else ""
         return f"{where}: a YAML {type(value).__name__} has no JSON form{quotes}"
     return None
@@ -62,12 +65,13 @@ def keys_of(params: Any) -> Iterable[str]:
 
 
 def is_plain_address(address: str) -> bool:
-    """Whether it is an http(s) address without a user name or password."""
+    """Whether it is an http(s) address without a user name, a password, a query or a fragment."""
     try:
         parts = urlsplit(address)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.username or parts.password)
+    is_bare = not (parts.query or parts.fragment or "@" in address)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_bare
 
 
 def shortened(text: str, most: int = 80) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,8 @@ _OUR_ARGS = frozenset(
     f"--{name}"
     for name in ("model", "host", "port", "uds", "served-model-name", "revision", "dtype", "quantization", "api-key")
 )
+_ELSEWHERE = re.compile(r".*(?:endpoint|_url|credentials|key_file|_proxy|logger_fn|callbacks?)")
+"""What litellm would take for an address to send the key to, or for code or a file to open."""
 _SECRET = re.compile(r"api[_-]?key|token$|secret|password|authorization", re.IGNORECASE)
 
 
@@ -46,10 +49,7 @@ class Registry:
         self.source = source
         if fault := unfit(content, (), within_params=False):
             raise RegistryError(f"{source}: {fault}")
-        try:
-            self._file = File.model_validate(content)
-        except ValidationError as error:
-            raise RegistryError(explain(error, source)) from None
+        self._file = _checked(content, source)
         self._check_references()
         self._check_calls()
         self.mixes: Mapping[str, tuple[str, ...]] = self._resolve_mixes()
@@ -153,7 +153,7 @@ class Registry:
         for name in names:
             if name not in known:
                 raise RegistryError(f"{where}: {unknown_name(kind, name, known, self.source)}")
-        if doubles := {name for name in names if names.count(name) > 1}:
+        if doubles := {name for name, times in Counter(names).items() if times > 1}:
             raise RegistryError(f"{self.source}: {where} names {', '.join(sorted(doubles))} more than once")
 
     def _check_calls(self) -> None:
@@ -169,9 +169,15 @@ class Registry:
                     f"{self.source}: {where}: {key!r} cannot stand in params: secrets are kept in the environment "
                     "(api_key_env names the variable)"
                 )
+            if key := next((key for key in reach.params if _ELSEWHERE.fullmatch(key)), None):
+                raise RegistryError(
+                    f"{self.source}: {where}: {key!r} cannot stand in params: an address belongs into api_base, and "
+                    "files and secrets belong to the environment"
+                )
             if reach.api_base is not None and not is_plain_address(reach.api_base):
                 raise RegistryError(
-                    f"{self.source}: {where}: api_base must be an http(s) address without a user name or password"
+                    f"{self.source}: {where}: api_base must be an http(s) address without a user name, password or "
+                    "query; a key is kept in the environment (api_key_env names the variable)"
                 )
 
     def _check_serving(self) -> None:
@@ -186,6 +192,9 @@ class Registry:
                 raise RegistryError(f"{where}: guided_decoding needs the route vllm or openai, not {provider.route}")
             if self.participants[name].guided_decoding and "response_format" in self.participants[name].params:
                 raise RegistryError(f"{where}: guided_decoding sets response_format; take one of the two away")
+            declared = (entry.model, entry.revision, entry.dtype, entry.quantization)
+            if options := [one for one in declared if one and one.startswith("-")]:
+                raise RegistryError(f"{where}: {options[0]!r} would be taken for an option of a command")
             serving = self.participants[name].serving
             if ours := [arg for arg in serving.args if arg.partition("=")[0].replace("_", "-") in _OUR_ARGS]:
                 raise RegistryError(f"{where}: {ours[0]} cannot stand in serve.args: partynli or another key sets it")
@@ -240,6 +249,14 @@ def load_registry(path: Path | None = None) -> tuple[Registry, Path, str]:
     except (OSError, ValueError) as error:
         raise RegistryError(f"{found} cannot be read: {shortened(' '.join(str(error).split()), 300)}") from None
     return Registry(content, str(found)), found, text_hash(text)
+
+
+def _checked(content: Any, source: str) -> File:
+    try:
+        return File.model_validate(content)
+    except ValidationError as error:
+        wrong = explain(error, source)
+    raise RegistryError(wrong)  # out here: pydantic's error repeats what was given, a key in the wrong place perhaps
 
 
 def _own_or(own: bool | None, shared: bool | None) -> bool | None:
