@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -30,3 +31,9 @@ def text_hash(text: str) -> str:
 def content_hash(value: Any) -> str:
     """Name any JSON value by the hash of its canonical JSON."""
     return text_hash(canonical_json(value))
+
+
+def file_hash(path: Path) -> str:
+    """Name a file by the SHA-256 of its bytes; an `OSError` where it cannot be read."""
+    with path.open("rb") as content:
+        return f"sha256:{hashlib.file_digest(content, 'sha256').hexdigest()}"

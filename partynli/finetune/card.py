@@ -12,6 +12,7 @@ from partynli.finetune.outcome import Outcome
 from partynli.labels import LABELS
 from partynli.markdown import escape
 
+CARD = "README.md"
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _FIGURES = {
     "weighted_f1": "weighted F1",
@@ -35,7 +36,7 @@ def card(outcome: Outcome, licence: str | None = None) -> str:
     }
     if licence is not None:
         about["license"] = licence
-    if _HUB_NAME.fullmatch(name) and str(job["start"]) == name:
+    if _HUB_NAME.fullmatch(name) and str(job["start"]).partition("@")[0] == name:
         about["base_model"] = name
     front = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n" + "\n\n".join(_body(outcome, name)) + "\n"
@@ -56,7 +57,8 @@ def _body(outcome: Outcome, name: str) -> Iterator[str]:
     yield "## Training"
     settings = {**job["settings"], "seed": job["seed"], "precision": outcome.precision}
     shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items() if value is not None)
-    yield f"Started from {escape(str(job['start']))}. Settings: {escape(shown)}."
+    commit = "" if outcome.commit is None else f", commit `{escape(outcome.commit)}`"
+    yield f"Started from {escape(str(job['start']))}{commit}. Settings: {escape(shown)}."
     yield (
         f"{outcome.steps:,} steps; the weights are those of step {outcome.best_step:,}, the best on dev by "
         f"{escape(str(job['settings']['select_by']))}. Weights: `{outcome.weights}`."

@@ -104,7 +104,10 @@ class _Worker:
             tell(self._train(cell, tell))
 
     def _train(self, cell: Cell, tell: Callable[[CellHeard], None]) -> CellHeard:
-        process = self._running()
+        try:
+            process = self._running()
+        except OSError as error:
+            return CellHeard(cell, "failed", why=f"its process cannot be started: {error}")
         assert process.stdin is not None
         assert process.stdout is not None
         asked = {**self._asked, "cell": cell.to_json(), "folder": str(folder_of(cell, self._folder))}

@@ -16,23 +16,27 @@ from partynli.finetune.outcome import NAME, read_outcome
 KEPT_JOB = "job.json"
 """The job of a training that is under way."""
 CHECKPOINT = "checkpoint.pt"
+_COMMIT = "commit"
+"""Beside the job in `KEPT_JOB`: seen when the model was loaded, and no part of the job."""
 _LOADED = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 
 @cache  # a checkpoint has hundreds of megabytes, and a table asks for every cell
-def mark_of(start: str) -> str:
-    """Name what a starting model holds: the hash of a folder's files, or a name on the hub as it is.
+def mark_of(start: str, revision: str | None = None) -> str:
+    """Name what a starting model holds: the hash of a folder's files, or NAME or NAME@REVISION at the hub as given.
 
     Raises
     ------
     InputError
-        It looks like a folder and is none.
+        It looks like a folder and is none, or is one and a revision is given.
     """
     folder = Path(start).expanduser()
     if not folder.is_dir():
         if start.startswith((".", "~", os.sep)):
             raise InputError(f"{start} is no folder; give that of a model, or its name on the hub")
-        return start
+        return start if revision is None else f"{start}@{revision}"
+    if revision is not None:
+        raise InputError(f"{start} is a folder, which has no revision {revision!r}; revisions are of models at the hub")
     seen = hashlib.sha256()
     for file in sorted(path for path in folder.iterdir() if path.suffix in _LOADED and path.name != NAME):
         seen.update(f"{file.name}\0{file.stat().st_size}\0".encode())
@@ -76,6 +80,11 @@ def _job_in(folder: Path) -> Mapping[str, Any] | None:
     """The job that a folder has something of: what it gave, or a checkpoint."""
     if (outcome := read_outcome(folder)) is not None:
         return outcome.job
+    kept = _kept_job(folder)
+    return None if kept is None else {key: value for key, value in kept.items() if key != _COMMIT}
+
+
+def _kept_job(folder: Path) -> dict[str, Any] | None:
     if not (folder / CHECKPOINT).exists():
         return None
     try:
@@ -85,6 +94,16 @@ def _job_in(folder: Path) -> Mapping[str, Any] | None:
     if not isinstance(stored, dict):
         raise InputError(f"{folder / KEPT_JOB} holds no job; move the folder away")
     return stored
+
+
+def keep_job(folder: Path, identity: Mapping[str, Any], commit: str | None) -> None:
+    """Write which job is under way, and from which commit at the hub it started; raises as `write_text` does."""
+    write_text(folder / KEPT_JOB, {**identity, _COMMIT: commit})
+
+
+def kept_commit(folder: Path) -> str | None:
+    """The commit at the hub that the job under way started from; None where nothing is kept, or it was a folder."""
+    return (_kept_job(folder) or {}).get(_COMMIT)
 
 
 def _differences(there: Any, here: Any, name: str = "") -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ SCHEMA = 1
 _LEVEL = 0.95
 _KEPT = ("job", "steps", "best_step", "weights", "versions", "device", "precision")
 """Keys that are read as they were written."""
+_IN_A_JOB = frozenset(("model", "start", "seed", "data"))
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ class Outcome:
     versions: Mapping[str, str]
     device: str
     precision: str
+    commit: str | None = None
+    """Commit of the starting model at the hub; None for a folder, whose content is in `job`."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each file of the kept model; empty where none was kept."""
 
     @property
     def seed(self) -> int:
@@ -83,15 +88,20 @@ def read_outcome(folder: Path) -> Outcome | None:
     path = folder / NAME
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["schema"] != SCHEMA:
+            raise ValueError(f"schema {stored['schema']}, and this partynli reads {SCHEMA}")
+        if not isinstance(stored["job"], dict) or not stored["job"].keys() >= _IN_A_JOB:
+            raise ValueError(f"its job is none with {', '.join(sorted(_IN_A_JOB))}")
         history = tuple(Evaluation(one["step"], _nan(one["loss"]), _scores(one["scores"])) for one in stored["history"])
         kept: dict[str, Any] = {key: stored[key] for key in _KEPT}
         for key in ("scores", "baseline"):
             kept[key] = {name: _scores(one) for name, one in stored[key].items()}
+        kept |= {"commit": stored.get("commit"), "files": dict(stored.get("files", {}))}
         return Outcome(**kept, history=history, notes=tuple(stored["notes"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = " ".join(str(error).split())[:100]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:100]
         raise InputError(f"{path} cannot be read as the outcome of a training ({why}); move the folder away") from None
 
 

@@ -52,6 +52,8 @@ class Job:
     seed: int = 0
     precision: Precision | None = None
     """None for bf16 or fp16 on a GPU, whichever it has, and fp32 on a processor."""
+    revision: str | None = None
+    """Branch, tag or commit of `start` at the hub; None for its main branch."""
 
     @property
     def start(self) -> str:
@@ -70,13 +72,13 @@ class Job:
         Raises
         ------
         InputError
-            The model looks like a folder and is none.
+            The model looks like a folder and is none, or is one and has a revision.
         """
         data = {**({} if self.train is None else {"train": self.train}), **self.tests}
         settings = {} if self.train is None else asdict(self.settings)
         return {
             "model": name_of(self.model),
-            "start": mark_of(self.start),
+            "start": mark_of(self.start, self.revision),
             "data": {name: {"name": one.name, "n": len(one), "hash": one.hash} for name, one in data.items()},
             "settings": {**settings, "max_length": self.settings.max_length},
             "seed": self.seed,

@@ -136,8 +136,8 @@ def _items(file: BinaryIO, is_parquet: bool, stem: str) -> Iterator[tuple[int, S
 
 
 def _kind(row: Row) -> tuple[str, ...]:
-    """Which kind of file this is, by its first row; one that is none of the others should have been ours."""
-    return next((columns for columns in (_MNLI, _CHAOS) if all(name in row for name in columns)), _OURS)
+    """Which kind of file this is, by its first row: ours whatever else it holds; one that is none should be ours."""
+    return next((columns for columns in (_OURS, _MNLI, _CHAOS) if all(name in row for name in columns)), _OURS)
 
 
 def _of_ours(row: Row, _: str) -> SoftItem:

@@ -33,6 +33,8 @@ class Model:
 
     name: str
     init_from: str | None
+    revision: str | None = None
+    """Of `name` at the hub; None for its main branch."""
 
     @property
     def title(self) -> str:
@@ -72,6 +74,7 @@ class Cell:
             settings=self.settings,
             seed=self.seed,
             precision=self.precision,
+            revision=self.model.revision if self.model.init_from is None else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +113,7 @@ class Study:
         for seed in range(self.seeds):
             for model in self.models:
                 base = Cell("", model, None, self.dev, self.test, self.anli, self.settings, seed, self.precision)
-                found.append(replace(base, row=ZERO_SHOT, model=Model(model.name, None)))
+                found.append(replace(base, row=ZERO_SHOT, model=replace(model, init_from=None)))
                 if model.init_from is not None and seed == 0:
                     found.append(replace(base, row=CHECKPOINT_ONLY))
                 found += [replace(base, row=row, source=source) for row, source in self.sources.items()]
@@ -161,7 +164,21 @@ def table_of(study: Study, folder: Path) -> Table:
     names = list(dict.fromkeys(cell.row for cell in cells))
     rows = [_row(name, study.sources.get(name), done, reference) for name in _in_order(names)]
     baselines = [_baseline(name, next(cell for cell in cells if cell.row == name).job()) for name in study.sources]
-    return Table(study, tuple(rows), tuple(baselines), len(done), len(cells), tuple(_notes(done)))
+    notes = (*_commits(done), *_notes(done))
+    return Table(study, tuple(rows), tuple(baselines), len(done), len(cells), notes)
+
+
+def _commits(done: Sequence[tuple[Cell, Outcome]]) -> Iterator[str]:
+    """Which commits at the hub the models were: more than one of a model would mix figures of two."""
+    commits: dict[str, dict[str, None]] = {}
+    for _, outcome in done:
+        if outcome.commit is not None:
+            commits.setdefault(outcome.job["start"], {})[outcome.commit] = None
+    for start, found in commits.items():
+        several = (
+            "; it has changed at the hub on the way: give NAME@COMMIT, into another --out" if len(found) > 1 else ""
+        )
+        yield f"{start} was loaded at commit {' and '.join(found)}{several}"
 
 
 def _notes(done: Sequence[tuple[Cell, Outcome]]) -> Iterator[str]:

@@ -20,7 +20,8 @@ from partynli.finetune.study import Cell
 
 def main() -> None:
     """Train what comes in until the input ends."""
-    out, sys.stdout = sys.stdout, sys.stderr  # a library that prints must not get between the lines
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # a library that prints, in C too, must not get between the lines
     cells: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(cells,), daemon=True).start()
     while True:

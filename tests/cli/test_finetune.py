@@ -187,6 +187,42 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.finetune
+def test_a_library_that_prints_does_not_stop_a_table(
+    partynli: Partynli, model: Path, data: Path, environ: dict[str, str]
+) -> None:
+    """It writes to the descriptor itself, as libraries in C do, when torch is loaded."""
+    (data / "noise").mkdir()
+    (data / "noise/sitecustomize.py").write_text(
+        "import os, sys\n"
+        "sys.addaudithook(lambda event, args: os.write(1, b'noise\\n') if (event, *args[:1]) == ('import', 'torch') "
+        "else None)\n"
+    )
+    sets = ("--dev", "soft.jsonl", "--test", "soft.jsonl", "--against", "soft.jsonl")
+    args = ("finetune", "table", "soft.jsonl", "--model", "./tiny", *sets, *QUICK)
+    done = partynli(*args, PYTHONPATH=str(data / "noise"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 cells" in done.stdout
+    assert "noise" in (data / "finetuned/table/worker-cpu.log").read_text()
+
+
+@pytest.mark.finetune
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    model: Path, data: Path, environ: dict[str, str], partynli: Partynli
+) -> None:
+    """Stood in for by a limit on the size of a file, which the kernel keeps in the same place."""
+    sets = ("--dev", "soft.jsonl", "--test", "soft.jsonl")
+    args = ("finetune", "train", "--model", "./tiny", "--train", "soft.jsonl", *sets, *QUICK)
+    limited = ["bash", "-c", 'ulimit -f 12; exec "$@"', "-", sys.executable, "-m", "partynli", *args]
+    failed = subprocess.run(limited, capture_output=True, text=True, cwd=data, env=environ, timeout=120)
+    assert failed.returncode == 2, failed.stderr
+    said = failed.stderr.splitlines()[-1]
+    assert said.startswith("partynli: the model cannot be written to finetuned/soft-tiny/seed-0")
+    assert "Traceback" not in failed.stderr
+    assert not (data / "finetuned/soft-tiny/seed-0/training.json").exists()
+    assert partynli(*args).returncode == 0
+
+
+@pytest.mark.finetune
 def test_a_cell_that_fails_leaves_the_others(partynli: Partynli, model: Path, data: Path) -> None:
     sets = ("--dev", "soft.jsonl", "--test", "soft.jsonl", "--against", "soft.jsonl")
     models = ("--model", "./tiny", "--model", "no/such-model")
@@ -205,7 +241,10 @@ def test_a_cell_that_fails_leaves_the_others(partynli: Partynli, model: Path, da
         (("train", "--model", "./tiny", "--train", "wrong.jsonl"), "wrong.jsonl:1: p is"),
         (("train", "--model", "./absent", "--train", "soft.jsonl"), "is no folder"),
         (("train", "--model", "./tiny", "--init-from", "./absent", "--train", "soft.jsonl"), "is no folder"),
-        (("table", "--model", "./tiny="), "write MODEL, or MODEL=CHECKPOINT"),
+        (("table", "--model", "./tiny="), "write MODEL, MODEL@REVISION, or MODEL=CHECKPOINT"),
+        (("table", "--model", "ada/tiny@"), "write MODEL@REVISION, or MODEL alone"),
+        (("train", "--model", "./tiny", "--revision", "main", "--train", "soft.jsonl"), "which has no revision 'main'"),
+        (("train", "--model", "./tiny", "--train", "soft.jsonl", "--anli", "twice.jsonl"), "twice.jsonl:2: the uid"),
         (("table", "--model", "./tiny", "--model", "./tiny"), "two --model have the same name"),
         (("table", "a=soft.jsonl", "a=single.jsonl", "--model", "./tiny"), "two rows are called 'a'"),
         (("train", "--model", "./tiny", "--train", "soft.jsonl", "--epochs", "0"), "--epochs"),
@@ -215,5 +254,6 @@ def test_garbage_is_one_line(args: tuple[str, ...], said: str, partynli: Partynl
     (data / "wrong.jsonl").write_text(
         '{"uid": "a", "premise": "P", "hypothesis": "H", "labels": ["true", "either", "false"], "p": [1, 1, 1]}\n'
     )
+    (data / "twice.jsonl").write_text('{"uid": "a", "context": "P", "hypothesis": "H", "label": "e"}\n' * 2)
     sets = ("--dev", "soft.jsonl", "--test", "soft.jsonl")
     assert said in one_line(partynli("finetune", *args, *sets))

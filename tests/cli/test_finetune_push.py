@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from partynli.finetune.outcome import Evaluation, Outcome
+from partynli.hashing import file_hash
 from partynli.testing.hub import HubServer
 
 CANARY = "hf_" + "cAnArYtOkEnThatNobodyMayEverSee03"  # in two pieces, so that no scanner takes it for a real one
@@ -35,7 +38,8 @@ def model(tmp_path):
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_text("{}")
     (folder / "model.safetensors").write_bytes(WEIGHTS)
-    (folder / "training.json").write_text(outcome.to_json())
+    files = {path.name: file_hash(path) for path in folder.iterdir()}
+    (folder / "training.json").write_text(replace(outcome, files=files).to_json())
     return folder
 
 
@@ -54,8 +58,11 @@ def test_there_and_again(hub, partynli, model):
     again = partynli("finetune", "push", "seed-0", *TO)  # the licence stands in the card
     assert "nothing has changed: all 6 files are there, and no commit was made" in again.stdout
     (model / "model.safetensors").write_bytes(b"others")
-    assert "sent 1 files, 6 bytes" in partynli("finetune", "push", "seed-0", *TO).stdout
-    assert len(repository.commits) == 3  # the hub's own first one, and two of ours
+    changed = partynli("finetune", "push", "seed-0", *TO)
+    assert changed.returncode == 2
+    assert changed.stderr.startswith("partynli: seed-0/model.safetensors is not the file that the training wrote")
+    assert changed.stderr.count("\n") == 1
+    assert len(repository.commits) == 2  # the hub's own first one, and ours
 
 
 def test_a_dry_run_asks_nobody(hub, partynli, model):

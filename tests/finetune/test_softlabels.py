@@ -35,6 +35,12 @@ def test_labels_in_any_order_and_by_either_names_come_out_in_ours(tmp_path: Path
     assert found.name == "a.jsonl"
 
 
+@pytest.mark.parametrize("label", [[0.1, 0.1, 0.8], "contradiction"])
+def test_a_label_beside_labels_and_p_changes_nothing(tmp_path: Path, label: object) -> None:
+    found = read_soft_labels(write(tmp_path / "a.jsonl", {**GOOD, "label": label, "gold_label": "neutral"}))
+    assert found.p.tolist() == [[0.5, 0.3, 0.2]]
+
+
 def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
     respaced = json.dumps(dict(reversed(GOOD.items())), indent=None, separators=(" ,", " : "))
     one, same, other = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from partynli.errors import InputError, PlanMismatchError, RunLockedError, Store
 from partynli.finetune.outcome import Outcome, read_outcome
 from partynli.finetune.settings import Job, Settings
 from partynli.finetune.softlabels import SoftItem, SoftLabels, one_hot, read_soft_labels
+from partynli.hashing import file_hash
 from partynli.metrics import entropy
 
 pytestmark = [
@@ -145,7 +148,7 @@ def test_a_kill_and_a_restart_are_as_no_kill(
         assert (tmp_path / "killed/checkpoint.pt").exists()
     assert start().wait(timeout=120) == 0
     assert seen.count(4) == 1, "it began anew"
-    for name in ("model.safetensors", "training.json", "README.md"):
+    for name in ("model.safetensors", "predictions.jsonl", "training.json", "README.md"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
     assert not (tmp_path / "killed/checkpoint.pt").exists()
 
@@ -294,14 +297,16 @@ def test_two_processes_do_not_share_a_folder(job: Job, tmp_path: Path) -> None:
     run(job, tmp_path / "a", heard=nested)
 
 
+class Stop(Exception):
+    """Ends a training on its way."""
+
+
+def stop(news: Any) -> None:
+    if news.step > 3:
+        raise Stop
+
+
 def test_a_damaged_checkpoint_is_one_line(job: Job, tmp_path: Path) -> None:
-    class Stop(Exception):
-        pass
-
-    def stop(news: Any) -> None:
-        if news.step > 3:
-            raise Stop
-
     with pytest.raises(Stop):
         run(job, tmp_path / "a", checkpoint_s=0, heard=stop)
     (tmp_path / "a/checkpoint.pt").write_bytes(b"PK garbage")
@@ -317,10 +322,13 @@ def test_training_that_diverges_says_so(job: Job, tmp_path: Path) -> None:
 def test_long_pairs_and_shared_pairs_are_told(job: Job, tmp_path: Path) -> None:
     long = SoftItem("long", "rain " * 40, "snow", (0.2, 0.3, 0.5))
     dev = SoftLabels("dev", (*job.dev.items[:5], long))
-    outcome = run(replace(job, dev=dev), tmp_path / "a")
+    outcome = run(replace(job, dev=dev, test=dev), tmp_path / "a")
     assert outcome.notes == (
         "5 of 6 pairs of dev are among the training data",
+        "5 of 6 pairs of test are among the training data",
+        "6 of 6 pairs of test are among dev, by which the weights are chosen",
         "1 of 6 pairs of dev are cut to 16 tokens",
+        "1 of 6 pairs of test are cut to 16 tokens",
     )
     with pytest.raises(InputError, match="--max-length 600 is more than the 512 tokens"):
         run(replace(job, settings=replace(QUICK, max_length=600)), tmp_path / "b")
@@ -362,3 +370,147 @@ def test_real_dev_and_test_and_anli_evaluate(real_data: Path, job: Job, tmp_path
     assert outcome.steps == 0
     assert outcome.baseline == {}
     assert not (tmp_path / "a/model.safetensors").exists()
+
+
+def test_every_figure_follows_from_the_stored_predictions(job: Job, tmp_path: Path) -> None:
+    """The predictions by plain transformers, pair by pair, and the figures from the file, by hand."""
+    torch, transformers = import_module("torch"), import_module("transformers")
+    single = tuple(one._replace(p=one_hot(("true", "either", "false")[k % 3])) for k, one in enumerate(job.dev.items))
+    folder = tmp_path / "a"
+    outcome = run(replace(job, test=SoftLabels("single", single)), folder)
+    lines = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert [(one["set"], one["uid"]) for one in lines] == [(s, i.uid) for s in ("dev", "test") for i in job.dev.items]
+    assert all(one["labels"] == ["true", "either", "false"] for one in lines)
+    q = np.array([one["q"] for one in lines[: len(single)]])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        logits = [model(**tokenizer(*pair, return_tensors="pt")).logits[0].double() for pair in job.dev.pairs]
+    np.testing.assert_allclose(q, torch.softmax(torch.stack(logits), -1).numpy(), atol=1e-6)
+    for name, labels in (("dev", job.dev.p), ("test", np.array([one.p for one in single]))):
+        found, gold = outcome.scores[name], labels.argmax(1)
+        confidence, right = q.max(1), q.argmax(1) == gold
+        bins = np.ceil(confidence * 15)
+        ece = sum(abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in set(bins))
+        assert found["cross_entropy"] == pytest.approx(-(labels * np.log(q)).sum(1).mean(), abs=1e-12)
+        assert found["kl"] == pytest.approx(found["cross_entropy"] - np.mean(entropy(labels)), abs=1e-12)
+        assert found["accuracy"] == pytest.approx(right.mean(), abs=1e-12)
+        assert found["ece"] == pytest.approx(ece, abs=1e-12)
+        assert found["dist_ce"] == pytest.approx(np.abs(labels - q).sum(1).mean() / 2, abs=1e-12)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_weights_without_numbers_give_no_figures(
+    bert: Callable[..., Path], job: Job, tmp_path: Path, train: bool
+) -> None:
+    """NaN for one word only: figures of the other pairs would pass for figures of all."""
+    safetensors = import_module("safetensors.torch")
+    damaged = bert("damaged")
+    weights = safetensors.load_file(damaged / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][5] = math.nan  # the first of WORDS
+    safetensors.save_file(weights, damaged / "model.safetensors", {"format": "pt"})
+    own = job.train if train else None
+    said = "the loss is nan at step 1" if train else "no numbers for 11 of 36 pairs: the model is damaged"
+    with pytest.raises(InputError, match=said):
+        run(replace(job, model=str(damaged), train=own), tmp_path / "a")
+    assert read_outcome(tmp_path / "a") is None
+
+
+def test_files_are_named_by_their_hashes(job: Job, tmp_path: Path) -> None:
+    outcome = run(job, tmp_path / "a")
+    names = {path.name for path in (tmp_path / "a").iterdir()} - {"README.md", "training.json", "predictions.jsonl"}
+    assert outcome.files == {name: file_hash(tmp_path / "a" / name) for name in names}
+    assert "model.safetensors" in outcome.files
+    assert run(job, tmp_path / "b", keeps_model=False).files == {}
+
+
+def test_another_device_on_the_way_is_told(job: Job, tmp_path: Path) -> None:
+    torch = import_module("torch")
+    with pytest.raises(Stop):
+        run(job, tmp_path / "a", checkpoint_s=0, heard=stop)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        (*_, note) = run(job, tmp_path / "a").notes
+    finally:
+        torch.set_num_threads(threads)
+    began, went_on = (f"cpu, {n} threads in fp32" for n in (threads, threads + 1))
+    assert note == f"trained on {began}, then on {went_on}: another run of it gives other weights"
+
+
+def test_a_gpu_that_is_not_there() -> None:
+    if import_module("torch").cuda.is_available():
+        pytest.skip("there is one")
+    device = import_module("partynli.finetune.training.network")._device
+    with pytest.raises(InputError, match=r"asks for GPU '7', and torch .* sees none"):
+        device({"CUDA_VISIBLE_DEVICES": "7"})
+    assert all(device({"CUDA_VISIBLE_DEVICES": no}).type == "cpu" for no in ("", "-1", "NoDevFiles"))
+    assert device({}).type == "cpu"
+
+
+def test_positions_that_begin_behind_the_padding(tiny_bert: Path, job: Job, tmp_path: Path) -> None:
+    """RoBERTa's: of 20 positions 18 can be used."""
+    transformers = import_module("transformers")
+    folder = tmp_path / "roberta"
+    config = transformers.RobertaConfig(
+        vocab_size=200,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=20,
+        type_vocab_size=2,
+        pad_token_id=1,
+    )
+    transformers.RobertaModel(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((tiny_bert / name).read_bytes())
+    long = SoftLabels("long", (SoftItem("long", "rain " * 40, "snow", (0.2, 0.3, 0.5)),))
+    roberta = replace(job, model=str(folder), train=None, dev=long)
+    with pytest.raises(InputError, match="--max-length 19 is more than the 18 tokens"):
+        run(replace(roberta, settings=replace(QUICK, max_length=19)), tmp_path / "a")
+    assert run(replace(roberta, settings=replace(QUICK, max_length=18)), tmp_path / "b").steps == 0
+
+
+@pytest.fixture
+def hub_cache(tiny_bert: Path, tmp_path: Path) -> Path:
+    """The hub's cache, as its client writes it: ``ada/tiny`` at two commits, the first of them its main branch."""
+    cache = tmp_path / "cache"
+    refs = cache / "models--ada--tiny/refs"
+    refs.mkdir(parents=True)
+    for branch, letter in (("main", "a"), ("v2", "b")):
+        (refs / branch).write_text(letter * 40)
+        shutil.copytree(tiny_bert, refs.parent / "snapshots" / (letter * 40))
+    return cache
+
+
+def test_the_commit_of_a_model_at_the_hub(synthetic: SoftLabels, rows: Callable[..., Path], hub_cache: Path) -> None:
+    """It is recorded, a training that was killed goes on from it when the branch has moved, and another one begins."""
+    data, out = rows("synthetic.jsonl", synthetic), hub_cache.parent
+
+    def start(out: Path, **given: Any) -> subprocess.Popen[str]:
+        settings = asdict(replace(QUICK, epochs=4))
+        asked = {"data": str(data), "model": "ada/tiny", "out": str(out), "checkpoint_s": 0, "pause": 0, **given}
+        return subprocess.Popen(
+            [sys.executable, "-c", KILLED, json.dumps({**asked, "settings": settings})],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"HF_HUB_CACHE": str(hub_cache)},
+        )
+
+    killed = start(out / "killed", pause=0.3)
+    assert killed.stdout is not None
+    next(line for line in killed.stdout if int(line) > 3)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=60)
+    (hub_cache / "models--ada--tiny/refs/main").write_text("b" * 40)
+    for name, letter in (("killed", "a"), ("new", "b")):
+        seen, _ = start(out / name).communicate(timeout=60)
+        assert ("3" in seen.split()) == (name == "new"), "whether it began anew"
+        outcome = read_outcome(out / name)
+        assert outcome is not None
+        assert outcome.commit == letter * 40
+        assert outcome.job["start"] == "ada/tiny"
+        card = (out / name / "README.md").read_text()
+        assert f"Started from ada/tiny, commit `{letter * 40}`" in card
+        assert "base_model: ada/tiny\n" in card

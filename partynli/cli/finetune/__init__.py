@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from partynli.cli.finetune.options import anli_option, running_options, settings_options
+from partynli.cli.finetune.options import anli_option, revision_option, running_options, settings_options
 from partynli.cli.finetune.push import push
 from partynli.cli.finetune.table import table
 from partynli.cli.output import console, safe, shown
@@ -57,6 +57,7 @@ command.add_command(push)
 @click.option("--test", default="chaosnli-test", show_default=True, metavar="SOFT_LABELS")
 @anli_option
 @click.option("--init-from", metavar="CHECKPOINT", help="Start from this: the same model, trained on MNLI.")
+@revision_option
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Train N times.")
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="By default finetuned/TRAIN-MODEL.")
@@ -69,6 +70,7 @@ def train(
     test: str,
     anli: str | None,
     init_from: str | None,
+    revision: str | None,
     seeds: int,
     first_seed: int,
     out: Path | None,
@@ -99,6 +101,7 @@ def train(
         anli={} if anli is None else load_anli(anli),
         settings=Settings(**given),
         precision=precision,
+        revision=revision,
     )
     return _run(job, range(first_seed, first_seed + seeds), out or _folder(train, model), checkpoint_s)
 
@@ -107,6 +110,7 @@ def train(
 @click.option(
     "--model", required=True, metavar="NAME|DIR", help="Pretrained model: bert-base-uncased, roberta-base ..."
 )
+@revision_option
 @click.option("--train", default="mnli-train", show_default=True, metavar="FILE", help="MNLI's file, or mnli-train.")
 @click.option("--dev", default="mnli-dev-matched", show_default=True, metavar="FILE", help="Chooses the weights.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
@@ -115,6 +119,7 @@ def train(
 @running_options
 def pretrain(
     model: str,
+    revision: str | None,
     train: str,
     dev: str,
     seed: int,
@@ -142,6 +147,7 @@ def pretrain(
         test=None,
         settings=Settings(**given),
         precision=precision,
+        revision=revision,
     )
     return _run(job, [seed], out or _folder("mnli", model), checkpoint_s)
 
@@ -165,6 +171,8 @@ def _run(job: Job, seeds: range | list[int], out: Path, checkpoint_s: float) -> 
         console.print(
             f"seed {seed}: {one.steps:,} steps, best at {one.best_step:,}, on {safe(one.device)} in {one.precision}"
         )
+        if one.commit is not None:
+            console.print(f"started from {safe(str(one.job['start']))} at commit {safe(one.commit)}", soft_wrap=True)
         outcomes.append(one)
     for note in dict.fromkeys(note for one in outcomes for note in one.notes):
         console.print(f"note: {safe(note)}", style="dim", soft_wrap=True)

@@ -69,6 +69,15 @@ def running_options(function: _Function) -> _Function:
     return _all(options)(function)
 
 
+def revision_option(function: _Function) -> _Function:
+    """``--revision REV``."""
+    return click.option(
+        "--revision",
+        metavar="REV",
+        help="Branch, tag or commit of the model at the Hub that training starts from; by default its main branch.",
+    )(function)
+
+
 def anli_option(function: _Function) -> _Function:
     """``--anli WHICH``."""
     return click.option(

@@ -10,7 +10,8 @@ import click
 from partynli.cli.output import console, safe
 from partynli.cli.output import table as new_table
 from partynli.cli.publish import hub_client, print_sent
-from partynli.publish.hub.model import CARD, TrainedModel, model_card, read_model
+from partynli.finetune.card import CARD
+from partynli.publish.hub.model import TrainedModel, model_card, read_model
 
 
 @click.command("push")

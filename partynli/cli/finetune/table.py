@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from partynli.cli.finetune.options import anli_option, running_options, settings_options
-from partynli.cli.output import console, safe, shown
+from partynli.cli.output import console, echo_json, safe, shown
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError
 from partynli.finetune.dispatch import CellHeard, run_cells
@@ -31,8 +31,8 @@ _SOME_FAILED = 1
     "models",
     multiple=True,
     required=True,
-    metavar="MODEL[=CHECKPOINT]",
-    help="Pretrained model, and a checkpoint of it to start from; may be repeated.",
+    metavar="MODEL[@REVISION][=CHECKPOINT]",
+    help="Pretrained model (at a branch, tag or commit), and a checkpoint of it to start from; may be repeated.",
 )
 @click.option("--dev", default="chaosnli-dev", show_default=True, metavar="SOFT_LABELS", help="Chooses the weights.")
 @click.option("--test", default="chaosnli-test", show_default=True, metavar="SOFT_LABELS")
@@ -110,7 +110,7 @@ def table(
     write_text(out / "table.md", to_markdown(found))
     write_text(out / "table.json", to_json(found))
     if as_json:
-        click.echo(to_json(found))
+        echo_json(to_json(found))
         return _SOME_FAILED if failed else 0
     for line in about(found):
         console.print(safe(line), style="dim", soft_wrap=True)
@@ -132,12 +132,15 @@ def table(
 def _model(given: str) -> Model:
     name, sign, checkpoint = given.partition("=")
     if not name or (sign and not checkpoint):
-        raise InputError(f"--model {given!r}: write MODEL, or MODEL=CHECKPOINT")
+        raise InputError(f"--model {given!r}: write MODEL, MODEL@REVISION, or MODEL=CHECKPOINT")
+    name, at, revision = (name, "", "") if Path(name).expanduser().is_dir() else name.partition("@")
+    if at and not (name and revision):
+        raise InputError(f"--model {given!r}: write MODEL@REVISION, or MODEL alone")
     if checkpoint and (base := base_of(checkpoint)) not in (None, name_of(name)):
         raise InputError(
             f"{checkpoint} was made from {base}, not from {name_of(name)}; give --model {base}={checkpoint}"
         )
-    return Model(name, checkpoint or None)
+    return Model(name, checkpoint or None, revision or None)
 
 
 def _heard() -> Callable[[CellHeard], None]:

@@ -24,6 +24,8 @@ class State:
     history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     """The best weights so far, in the processor's memory."""
+    ran_on: list[str] = field(default_factory=list)
+    """Devices and precisions, in the order in which they were first used."""
 
 
 def save(folder: Path, state: State, parts: dict[str, Any]) -> None:
@@ -72,7 +74,9 @@ def load(folder: Path, parts: dict[str, Any]) -> State:
         torch.set_rng_state(content["rng"])
         if torch.cuda.is_available() and len(content["rng_gpu"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(content["rng_gpu"])
-        return State(content["step"], content["loss_sum"], content["history"], content["best"])
+        return State(
+            content["step"], content["loss_sum"], content["history"], content["best"], content.get("ran_on", [])
+        )
     except Exception as error:  # a damaged file fails in many ways
         why = " ".join(str(error).split())[:120]
         raise InputError(f"{path} cannot be gone on from ({why}); delete it to begin anew") from None

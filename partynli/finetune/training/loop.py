@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +14,13 @@ import torch
 import transformers
 
 from partynli import __version__
-from partynli.errors import InputError, RunLockedError, StoreError
-from partynli.finetune.card import card
-from partynli.finetune.folders import CHECKPOINT, KEPT_JOB, check_job, write_text
-from partynli.finetune.outcome import NAME, Evaluation, Heard, Outcome, read_outcome
+from partynli.errors import InputError
+from partynli.finetune.folders import check_job, keep_job, kept_commit
+from partynli.finetune.outcome import Evaluation, Heard, Outcome, read_outcome
 from partynli.finetune.scores import constant, scores
 from partynli.finetune.settings import Job, Loss
 from partynli.finetune.training import checkpoint
+from partynli.finetune.training.keeping import Predictions, alone, keep, tidy
 from partynli.finetune.training.network import Network
 
 _EPS = 1e-6  # that of the AdamW which the papers' code takes, other than torch's
@@ -56,7 +53,7 @@ def run(
     job
         What to train.
     folder
-        Where checkpoint, model and ``training.json`` go; the last is written last.
+        Where checkpoint, model, predictions and ``training.json`` go; the last is written last.
     keeps_model
         Whether trained weights are kept, or only what came out.
     checkpoint_s
@@ -74,21 +71,20 @@ def run(
         The disk failed.
     """
     identity = job.identity()
-    with _alone(folder):
+    with alone(folder):
         if check_job(folder, identity) and (done := read_outcome(folder)) is not None:
-            _tidy(folder)
+            tidy(folder)
             return done
         try:
-            outcome, network = _train(job, identity, folder, checkpoint_s, heard)
+            outcome, network, predictions = _train(job, identity, folder, checkpoint_s, heard)
         except torch.OutOfMemoryError:
             raise InputError("the GPU has not enough memory; use a smaller --batch or --max-length") from None
-        _keep(folder, outcome, network if keeps_model and job.train is not None else None)
-        return outcome
+        return keep(folder, outcome, predictions, network if keeps_model and job.train is not None else None)
 
 
 def _train(
     job: Job, identity: dict[str, Any], folder: Path, checkpoint_s: float, heard: Callable[[Heard], None]
-) -> tuple[Outcome, Network]:
+) -> tuple[Outcome, Network, dict[str, Predictions]]:
     given = job.settings
     network = Network(
         job.start,
@@ -96,20 +92,23 @@ def _train(
         seed=job.seed,
         max_length=given.max_length,
         precision=job.precision,
+        revision=kept_commit(folder) or job.revision,
     )
-    write_text(folder / KEPT_JOB, identity)
+    keep_job(folder, identity, network.commit)
     notes = [*_overlaps(job), *_cuts(job, network)]
     state = checkpoint.State()
     if job.train is not None:
         state = _fit(job, network, folder, checkpoint_s, heard)
         network.model.load_state_dict(state.best)
+        notes += _devices(state.ran_on)
+    predictions = {name: Predictions(one, network.predict(one.pairs)) for name, one in job.tests.items()}
     history = tuple(Evaluation(**one) for one in state.history)
     outcome = Outcome(
         job=identity,
         steps=state.step,
         best_step=history[_best(history, given.select_by)].step if history else None,
         history=history,
-        scores={name: scores(one.p, network.predict(one.pairs)) for name, one in job.tests.items()},
+        scores={name: scores(one.labels.p, one.q) for name, one in predictions.items()},
         baseline={}
         if job.train is None
         else {name: scores(one.p, constant(job.train.p, len(one))) for name, one in job.tests.items()},
@@ -123,8 +122,9 @@ def _train(
         },
         device=_device(network.device),
         precision=network.precision,
+        commit=network.commit,
     )
-    return outcome, network
+    return outcome, network, predictions
 
 
 def _fit(
@@ -138,6 +138,8 @@ def _fit(
     scaler = torch.amp.GradScaler(network.device.type, enabled=network.precision == "fp16")
     parts = {"model": network.model, "optimizer": optimizer, "scaler": scaler}
     state = checkpoint.load(folder, parts)
+    if (here := f"{_device(network.device)} in {network.precision}") not in state.ran_on:
+        state.ran_on.append(here)
     p = torch.tensor(train.p, dtype=torch.float32, device=network.device)
     kept_at = time.monotonic()
     while state.step < steps and not _is_stale(state.history, given.select_by, given.patience):
@@ -211,6 +213,13 @@ def _overlaps(job: Job) -> Iterator[str]:
     for name, one in job.tests.items():
         if n := one.shared_with(job.train):
             yield f"{n} of {len(one)} pairs of {name} are among the training data"
+        if name != "dev" and (n := one.shared_with(job.dev)):
+            yield f"{n} of {len(one)} pairs of {name} are among dev, by which the weights are chosen"
+
+
+def _devices(ran_on: list[str]) -> Iterator[str]:
+    if len(ran_on) > 1:
+        yield f"trained on {', then on '.join(ran_on)}: another run of it gives other weights"
 
 
 def _cuts(job: Job, network: Network) -> Iterator[str]:
@@ -220,36 +229,3 @@ def _cuts(job: Job, network: Network) -> Iterator[str]:
             yield f"{one.n_left_out:,} rows of {name} have no label and are left out"
         if n := network.n_truncated(one.pairs):
             yield f"{n:,} of {len(one):,} pairs of {name} are cut to {job.settings.max_length} tokens"
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Be the only process that trains into a folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be used: {error.strerror or error}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise RunLockedError(f"another process trains into {folder}; wait for it, or choose another folder") from None
-    finally:
-        os.close(handle)
-
-
-def _keep(folder: Path, outcome: Outcome, network: Network | None) -> None:
-    try:
-        if network is not None:
-            network.save(folder)
-            write_text(folder / "README.md", card(outcome))
-    except OSError as error:
-        raise StoreError(f"the model cannot be written to {folder}: {error.strerror or error}") from None
-    write_text(folder / NAME, outcome.to_json())
-    _tidy(folder)
-
-
-def _tidy(folder: Path) -> None:
-    for name in (CHECKPOINT, f"{CHECKPOINT}.half", KEPT_JOB):
-        (folder / name).unlink(missing_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,10 @@ transformers.logging.set_verbosity_error()  # it warns of the new outputs that a
 transformers.logging.disable_progress_bar()
 
 _EVALUATION_BATCH = 64
+_SNAPSHOT = re.compile(r"/snapshots/([0-9a-f]{40})/")
+"""Where the hub's cache holds a commit."""
+_NO_GPU = ("", "-1", "none", "nodevfiles")
+"""Values of ``CUDA_VISIBLE_DEVICES`` that ask for the processor, in lower case; the last is a cluster's."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 Pairs = Sequence[tuple[str, str]]
@@ -42,22 +48,40 @@ class Network:
         Most tokens of a pair.
     precision
         How it computes; None for what the device does best.
+    revision
+        Branch, tag or commit at the hub; None for the main branch.
+
+    Attributes
+    ----------
+    commit
+        What the revision stood for when it was loaded; None for a folder.
 
     Raises
     ------
     InputError
-        It cannot be loaded, is no encoder, or does not say which of its outputs is which label.
+        It cannot be loaded, is no encoder, or does not say which of its outputs is which label; or a GPU is asked for
+        that torch does not see.
     """
 
     def __init__(
-        self, start: str, *, is_trained: bool, seed: int, max_length: int, precision: Precision | None
+        self,
+        start: str,
+        *,
+        is_trained: bool,
+        seed: int,
+        max_length: int,
+        precision: Precision | None,
+        revision: str | None = None,
     ) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = _device(os.environ)
         self.precision = _precision(precision, self.device)
         self._max_length = max_length
         torch.manual_seed(seed)
-        with _one_line(start):
-            config = transformers.AutoConfig.from_pretrained(start)
+        with _one_line(start if revision is None else f"{start}@{revision}"):
+            self.commit = _commit(start, revision)
+            # all files of one commit, and no code of theirs: a question about it would wait for an answer
+            given = {"revision": self.commit or "main", "trust_remote_code": False}
+            config = transformers.AutoConfig.from_pretrained(start, **given)
             had_outputs = any(str(one).endswith("ForSequenceClassification") for one in config.architectures or ())
             if is_trained:
                 self._columns = _columns(config, start)
@@ -69,9 +93,9 @@ class Network:
                 self._columns = list(range(len(LABELS)))
                 config.num_labels = len(LABELS)
                 config.id2label, config.label2id = dict(enumerate(LABELS)), {one: k for k, one in enumerate(LABELS)}
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(start)
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(start, **given)
             self.model, loaded = transformers.AutoModelForSequenceClassification.from_pretrained(
-                start, config=config, output_loading_info=True
+                start, config=config, output_loading_info=True, **given
             )
         _check_weights(start, self.model, loaded, is_trained)
         self._check_tokens(start, config)
@@ -80,7 +104,7 @@ class Network:
     def _check_tokens(self, start: str, config: Any) -> None:
         if self.tokenizer.pad_token is None:
             raise InputError(f"{start} has no padding token; choose an encoder, as bert-base-uncased is one")
-        most = min(self.tokenizer.model_max_length, getattr(config, "max_position_embeddings", self._max_length))
+        most = min(self.tokenizer.model_max_length, _n_positions(self.model, config) or self._max_length)
         if self._max_length > most:
             raise InputError(f"--max-length {self._max_length} is more than the {most} tokens that {start} can take")
 
@@ -106,7 +130,13 @@ class Network:
         return context
 
     def predict(self, pairs: Pairs) -> NDArray[np.float64]:
-        """(n, 3) distributions of pairs, in the order of `LABELS`."""
+        """(n, 3) distributions of pairs, in the order of `LABELS`.
+
+        Raises
+        ------
+        InputError
+            The weights give no numbers: every figure of what is left would be of other pairs.
+        """
         self.model.eval()
         # pairs of like length together: less padding to compute
         order = np.argsort([len(premise) + len(hypothesis) for premise, hypothesis in pairs], kind="stable")
@@ -116,6 +146,11 @@ class Network:
                 part = order[first : first + _EVALUATION_BATCH]
                 logits = self.logits([pairs[k] for k in part]).double()
                 found[part] = torch.softmax(logits, -1).cpu().numpy()
+        if n := int((~np.isfinite(found).all(1)).sum()):
+            raise InputError(
+                f"the weights give no numbers for {n:,} of {len(pairs):,} pairs: the model is damaged, or training "
+                "diverged; see its weights, or use a smaller --learning-rate"
+            )
         return found
 
     def n_truncated(self, pairs: Pairs) -> int:
@@ -139,6 +174,37 @@ class Network:
             seen.update(f"{name}\0{tuple(tensor.shape)}\0".encode())
             seen.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return f"sha256:{seen.hexdigest()}"
+
+
+def _device(environ: Mapping[str, str]) -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    asked = environ.get("CUDA_VISIBLE_DEVICES", "").strip()
+    if asked.lower() not in _NO_GPU:
+        raise InputError(
+            f"CUDA_VISIBLE_DEVICES asks for GPU {asked[:40]!r}, and torch {torch.__version__} sees none; "
+            "CUDA_VISIBLE_DEVICES= trains on the processor"
+        )
+    return torch.device("cpu")
+
+
+def _commit(start: str, revision: str | None) -> str | None:
+    """The commit at the hub that a name stands for; None for a folder."""
+    if Path(start).is_dir():
+        return None
+    file = transformers.utils.cached_file(start, "config.json", revision=revision or "main")
+    found = _SNAPSHOT.search(Path(file).as_posix())
+    return found and found[1]
+
+
+def _n_positions(model: Any, config: Any) -> int | None:
+    """How many tokens a model has positions for; None where it does not say. RoBERTa's begin behind its padding."""
+    n: int | None = getattr(config, "max_position_embeddings", None)
+    for name, module in model.named_modules():
+        padding: int | None = getattr(module, "padding_idx", None)
+        if n is not None and padding is not None and name.endswith("position_embeddings"):
+            return n - padding - 1
+    return n
 
 
 def _precision(wanted: Precision | None, device: torch.device) -> Precision:
