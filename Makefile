@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test check lint types bench install install-dev clean
+.PHONY: demo test check lint types audit docs reference bench bench-peers soak fuzz install install-dev clean
 
 demo: install ## A first run, without a key: simulated participants answer 24 items
 	$(BIN)/partynli sample --mix demo --trials 5 --run demo
@@ -12,9 +12,9 @@ demo: install ## A first run, without a key: simulated participants answer 24 it
 test: $(VENV)/.test ## The core tests, without network, on every core
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-check: $(VENV)/.dev lint types ## Everything that CI checks, the slow tests included
+check: $(VENV)/.dev lint types docs audit ## Everything that CI checks, the slow tests included
 	$(BIN)/python -m pytest -n auto --dist worksteal
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -23,9 +23,29 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+audit: $(VENV)/.dev ## Known vulnerabilities and licences of what is installed; says what could not be looked up
+	$(BIN)/python .ci/audit
+
+docs: $(VENV)/.dev ## The documentation as a site, in site/; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+reference: $(VENV)/.dev ## Write the generated part of docs/reference anew, after a command or a file format changed
+	$(BIN)/python docs/generate.py
+
+fuzz: $(VENV)/.test ## The fuzz tests with a hundred times as many examples, other ones each time; about an hour
+	PARTYNLI_FUZZ=long $(BIN)/python -m pytest tests/fuzz --hypothesis-show-statistics
+
 bench: $(VENV)/.bench ## Measure; the figures belong into benchmarks/README.md
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/limits.py
+
+bench-peers: $(VENV)/.bench ## Beside other tools, each in an environment of its own below .peers/; 25 minutes, Linux
+	$(BIN)/python benchmarks/peers/run.py
+	$(BIN)/python benchmarks/peers/table.py
+	$(BIN)/python benchmarks/peers/plot.py
+
+soak: $(VENV)/.core ## Does it hold? 200,000 trials under faults, killed 50 times, every answer counted
+	$(BIN)/python tests/faults/soak.py
 
 install: $(VENV)/.core
 install-dev: $(VENV)/.dev
@@ -50,4 +70,4 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

@@ -100,8 +100,10 @@ class Engine:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            await self._endpoints.aclose()  # first: idle connections may hold every file descriptor that there is
-            await self._ledger.aclose()
+            try:  # first: idle connections may hold every file descriptor that there is
+                await self._endpoints.aclose()
+            finally:
+                await self._ledger.aclose()
         if isinstance(self._error, BudgetReachedError):
             self.summary.budget_reached = True
         elif self._error is not None:

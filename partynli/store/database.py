@@ -50,9 +50,8 @@ def connect(path: Path, *, write: bool = False, create: bool = False) -> sqlite3
         if write:
             db.execute(f"PRAGMA journal_mode = {'DELETE' if file_system(path) in _REMOTE else 'WAL'}")
             db.execute("PRAGMA synchronous = FULL")
-            db.execute(
-                "PRAGMA temp_store = MEMORY"
-            )  # a statement's journal in a file fails where no descriptor is left
+            # a statement's journal in a file fails where no descriptor is left
+            db.execute("PRAGMA temp_store = MEMORY")
         db.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.Error as error:
         if db is not None:
