@@ -19,7 +19,7 @@ _ANSWER = json.dumps(
         "highlights": {"context": "In the <<summer>>, the pool stages concerts.", "statement": "<<Most>> concerts."},
     }
 )
-_BODY = json.dumps(
+BODY = json.dumps(
     {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -29,12 +29,14 @@ _BODY = json.dumps(
         "usage": {"prompt_tokens": 700, "completion_tokens": 90, "total_tokens": 790},
     }
 ).encode()
-_REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY) + _BODY
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
+    """One client's connection; `answer` is what another kind of server overrides."""
+
     def connection_made(self, transport):
-        self._transport, self._buffer, self._needed = transport, b"", 0
+        self.transport, self._buffer, self._needed = transport, b"", 0
 
     def data_received(self, data):
         self._buffer += data
@@ -47,16 +49,20 @@ class _Connection(asyncio.Protocol):
                 self._needed = head + 4 + (int(length[1]) if length else 0)
             if len(self._buffer) < self._needed:
                 return
-            self._buffer, self._needed = self._buffer[self._needed :], 0
-            self._transport.write(_REPLY)
+            request, self._buffer, self._needed = self._buffer[: self._needed], self._buffer[self._needed :], 0
+            self.answer(request)
+
+    def answer(self, request: bytes) -> None:
+        self.transport.write(REPLY)
 
 
-async def _main():
-    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, backlog=2048)
+async def serve(connection=Connection):
+    """Say the port in a line, then serve until stdin is closed."""
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # ends with its parent
     server.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(serve())
