@@ -91,7 +91,7 @@ def judgment_row(attempt: Attempt, reader: Reader, version: str, texts: Texts) -
         *stands,
         class_simple=reading.class_simple,
         class_multi=reading.class_multi,
-        explanation=storable(reading.explanation),
+        explanation=None if reading.explanation is None else storable(reading.explanation),
         highlights=storable(highlights),
         repair=",".join(reading.repairs) or None,
         reader=version,

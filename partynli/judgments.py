@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from partynli.errors import RegistryError
-from partynli.labels import collapse, join_labels
+from partynli.labels import LabelNames, collapse, join_labels
 from partynli.listing import ListReader
 from partynli.options import OptionsReader
 from partynli.records import Judgment, Rejection, Response, Span, Task
@@ -40,7 +38,6 @@ class Reader(Protocol):
 
 
 _FENCE = re.compile(r"\A```[\w-]*[ \t]*\r?\n(.*?)```\Z", re.DOTALL)
-_SEPARATORS = re.compile(r"(?:[\s\-–—,;/|+&]|\band\b|\bor\b)+")
 _REFUSAL = re.compile(
     r"\b(?:I['’]?m sorry|I am sorry|I apologi[sz]e|unable to (?:assist|help|comply)"
     r"|(?:I|we) (?:cannot|can['’]t|won['’]t|will not|am unable|am not able|must decline))",
@@ -48,28 +45,14 @@ _REFUSAL = re.compile(
 )
 _TRUNCATED = {"length", "max_tokens", "MAX_TOKENS"}
 _FILTERED = {"content_filter", "refusal", "SAFETY", "safety"}
-
-
-class _Classification(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    label: Any
-    explanation: Any
-
-
-class _Answer(BaseModel):
-    """The shape that the system prompt asks for."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    classification: _Classification
-    highlights: Any = None
+_MOST_LISTED = 8
+"""Labels up to which all sets of them are listed: there are 255."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     class_multi: str
-    explanation: str
+    explanation: str | None
     highlights: Any
     repairs: list[str]
 
@@ -86,30 +69,37 @@ def reader_for(task: Task) -> tuple[Reader, str]:
     return make(task), f"{task.reader}/{version}"
 
 
-class LiveNLIReader:
-    """Reads ``{"classification": {"label", "explanation"}, "highlights": {...}}`` (Kulmizev et al. 2026, figure 6).
+class JSONReader:
+    """Reads a JSON object that holds a label, and an explanation and highlights where the task has them asked for.
+
+    ``Task.answer`` says under which keys; for LiveNLI, the first task, ``{"classification": {"label", "explanation"},
+    "highlights": {...}}`` (Kulmizev et al. 2026, figure 6).
 
     Repairs, in the order in which they are tried: ``reasoning`` (a think block cut off), ``fence`` (a code fence),
     ``surrounding_text``, ``control_characters`` (raw line breaks inside a string), ``label_case``, ``label_spelling``
-    (another order or separator than asked for), ``label_type`` (a list, or a JSON boolean), ``explanation_type`` (an
-    object or list of texts), ``no_highlights``.
+    (another order or separator than asked for), ``label_type`` (a list, a number, or a JSON boolean),
+    ``explanation_type`` (an object or list of texts), ``no_highlights``.
     """
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._known = frozenset(task.labels)
-        self._exact = {join_labels([label]) for label in task.labels}
+        self._exact = frozenset(task.labels)
+        self._names = LabelNames(task.labels)
 
     @property
     def shape(self) -> Mapping[str, Any]:
-        """JSON Schema of an answer without any need of repair; with labels of a set, every set of them is one."""
-        labels = sorted(self._task.labels)
-        most = len(labels) if self._task.set_labels else 1
-        sets = [join_labels(chosen) for size in range(1, most + 1) for chosen in combinations(labels, size)]
-        return _object(
-            classification=_object(label={"type": "string", "enum": sets}, explanation={"type": "string"}),
-            highlights=_object(**{key: {"type": "string"} for key in self._task.highlights}),
-        )
+        """JSON Schema of an answer without any need of repair.
+
+        With labels of a set, every set of them is listed, but for more than eight labels, whose sets are too many.
+        """
+        task, labels = self._task, sorted(self._task.labels)
+        most = len(labels) if task.set_labels else 1
+        label: dict[str, Any] = {"type": "string"}
+        if not task.set_labels or len(labels) <= _MOST_LISTED:
+            label["enum"] = [join_labels(some) for n in range(1, most + 1) for some in combinations(labels, n)]
+        parts = {"label": label, "explanation": {"type": "string"}}
+        parts["highlights"] = _object(**{key: {"type": "string"} for key in task.highlights})
+        return _nested([(place.split("."), parts[name]) for name, place in task.answer.items()])
 
     def check(self, response: Response) -> Rejection | None:
         """Why an answer holds no judgment, or None where it holds one."""
@@ -130,39 +120,42 @@ class LiveNLIReader:
         return _read_answers(response, self._read_object)
 
     def _read_object(self, answer: Any, repairs: list[str]) -> _Read | Rejection:
-        try:
-            shape = _Answer.model_validate(answer)
-        except ValidationError as error:
-            first = error.errors()[0]
-            return Rejection("schema", f"{'.'.join(map(str, first['loc'])) or 'answer'}: {first['msg']}")
-        labels = self._labels(shape.classification.label, repairs)
+        places = self._task.answer
+        labels = self._labels(_at(answer, places["label"]), repairs)
         if isinstance(labels, Rejection):
             return labels
-        explanation = _explanation(shape.classification.explanation, repairs)
-        if explanation is None:
-            return Rejection("schema", "classification.explanation: not a text")
+        explanation = None
+        if "explanation" in places:
+            explanation = _explanation(_at(answer, places["explanation"]), repairs)
+            if explanation is None:
+                return Rejection("schema", f"{places['explanation']}: not a text")
         if len(labels) > 1 and not self._task.set_labels:
             return Rejection("schema", "several labels where the task takes one")
-        return _Read(join_labels(labels), explanation, shape.highlights, repairs)
+        highlights = _at(answer, places["highlights"]) if "highlights" in places else None
+        return _Read(join_labels(labels), explanation, highlights, repairs)
 
     def _labels(self, given: Any, repairs: list[str]) -> list[str] | Rejection:
         if isinstance(given, str) and given in self._exact:
             return [given]
-        if isinstance(given, bool):
+        if isinstance(given, bool) or (isinstance(given, int) and str(given) in self._exact):
             repairs.append("label_type")
             given = str(given).lower()
         elif isinstance(given, list) and given and all(isinstance(one, str) for one in given):
             repairs.append("label_type")
             given = "-".join(given)
         if not isinstance(given, str):
-            return Rejection("schema", "classification.label: not a text")
-        lowered = given.strip().strip("\"'.").lower()
-        labels = _SEPARATORS.split(lowered)
-        if unknown := [label for label in labels if label not in self._known]:
-            return Rejection("unknown_label", f"unknown label {unknown[0][:40]!r}")
-        if lowered != given:
+            return Rejection("schema", f"{self._task.answer['label']}: not a text")
+        lowered = given.strip().lower()
+        labels = self._names.find(lowered)
+        if isinstance(labels, str):  # unless a label has them itself, quotes and a full stop stand around it
+            lowered = lowered.strip("\"'.")
+            labels = self._names.find(lowered)
+        if isinstance(labels, str):
+            return Rejection("unknown_label", f"unknown label {labels[:40]!r}")
+        spelled = join_labels(labels)
+        if given != spelled and (lowered != given or lowered == spelled.lower()):
             repairs.append("label_case")
-        if lowered != join_labels(labels) and "label_type" not in repairs:
+        if lowered != spelled.lower() and "label_type" not in repairs:
             repairs.append("label_spelling")
         return labels
 
@@ -180,7 +173,7 @@ class LiveNLIReader:
 class ReasonsReader:
     """Reads ``{"reason", "category"}``: one label of the task's (``prompts/reasons``).
 
-    Repairs: ``reasoning``, ``fence``, ``surrounding_text`` and ``control_characters`` as `LiveNLIReader` has them,
+    Repairs: ``reasoning``, ``fence``, ``surrounding_text`` and ``control_characters`` as `JSONReader` has them,
     ``label_case``, ``label_spelling`` (underscores or hyphens for blanks, quotes), ``label_type`` (a list of one),
     ``no_reason``.
     """
@@ -283,6 +276,21 @@ def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
 
 
+def _nested(leaves: Sequence[tuple[Sequence[str], Any]]) -> dict[str, Any]:
+    """JSON Schema of an object that holds each schema below its keys."""
+    below: dict[str, list[tuple[Sequence[str], Any]]] = {}
+    for (key, *rest), schema in leaves:
+        below.setdefault(key, []).append((rest, schema))
+    return _object(**{key: inner[0][1] if not inner[0][0] else _nested(inner) for key, inner in below.items()})
+
+
+def _at(answer: Any, place: str) -> Any:
+    """What an answer holds at a place; None where it holds nothing there."""
+    for key in place.split("."):
+        answer = answer.get(key) if isinstance(answer, dict) else None
+    return answer
+
+
 def _read_answers(response: Response, read_object: Callable[[Any, list[str]], _Read | Rejection]) -> _Read | Rejection:
     """The one judgment that an answer's JSON objects agree on."""
     text, repairs = _unwrap(response.text)
@@ -316,12 +324,12 @@ def _answers(text: str, repairs: list[str]) -> Iterator[tuple[Any, list[str]]]:
     """The JSON objects in a text, each with the mends it took."""
     if text.startswith("{"):
         try:
-            yield json.loads(text), []
+            yield json.loads(text, object_pairs_hook=_object_of), []
         except (ValueError, RecursionError):
             pass
         else:
             return
-    decoder = json.JSONDecoder(strict=False)
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_object_of)
     at, seen = 0, 0
     while (at := text.find("{", at)) >= 0 and seen < _MOST_OBJECTS:
         seen += 1
@@ -340,6 +348,17 @@ def _answers(text: str, repairs: list[str]) -> Iterator[tuple[Any, list[str]]]:
         at = end
 
 
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; what it holds under one key twice, and not the same, is nothing that can be read."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for key, value in pairs:
+            if found[key] != value:
+                found[key] = _TWICE
+    return found
+
+
+_TWICE = object()
 _MOST_OBJECTS = 200
 """Tries to find an object in one text; a text of braces must not take quadratic time."""
 
@@ -369,8 +388,9 @@ def _why_not(response: Response, text: str) -> Rejection:
 
 
 _READERS: Mapping[str, tuple[int, Callable[[Task], Reader]]] = {
-    "livenli": (2, LiveNLIReader),
-    "reasons": (1, ReasonsReader),
-    "options": (1, OptionsReader),
-    "list": (1, ListReader),
+    "livenli": (3, JSONReader),
+    "json": (1, JSONReader),
+    "reasons": (2, ReasonsReader),
+    "options": (2, OptionsReader),
+    "list": (2, ListReader),
 }

@@ -103,8 +103,9 @@ def _marked(lines: Sequence[_Line]) -> Parts:
     points: list[list[str]] = []
     after: list[str] = []
     base = next(line.indent for line in lines if line.is_marked)
-    below_title = False
+    below_title = closed = False
     for line in lines:
+        closed = closed and not line.is_marked
         deeper = line.indent >= base + 2
         if line.is_marked and not (deeper and points):
             below_title = False
@@ -120,26 +121,26 @@ def _marked(lines: Sequence[_Line]) -> Parts:
         elif not points:
             before.append(line.text)
         elif not line.is_title:
-            ends = (line.after_gap and not deeper) or _CLOSING.match(line.text)
-            (after if ends else points[-1]).append(line.text)
+            closed = bool((line.after_gap or closed) and not deeper) or _CLOSING.match(line.text) is not None
+            (after if closed else points[-1]).append(line.text)
     return before, points, after
 
 
 def _unmarked(lines: Sequence[_Line]) -> Parts:
     said = [line.text for line in lines if not line.is_title] or [line.text for line in lines]
     before: list[str] = []
-    after: list[str] = []
     if len(said) > 1 and (said[0].endswith(":") or _OPENING.match(said[0])):
         before = [said.pop(0)]
-    while len(said) > 1 and _CLOSING.match(said[-1]):
-        after.insert(0, said.pop())
+    end = len(said)
+    while end > 1 and _CLOSING.match(said[end - 1]):
+        end -= 1
     points: list[list[str]] = []
-    for text in said:
+    for text in said[:end]:
         if points and not _SENTENCE_END.search(points[-1][-1]):
             points[-1].append(text)
         else:
             points.append([text])
-    return before, points, after
+    return before, points, said[end:]
 
 
 class ListReader:

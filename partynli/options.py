@@ -22,6 +22,7 @@ class OptionsReader:
 
     def __init__(self, task: Task) -> None:
         self._letters = LETTERS[: len(task.labels)]
+        self._labels = sorted(task.labels)
 
     @property
     def shape(self) -> Mapping[str, Any]:
@@ -43,6 +44,8 @@ class OptionsReader:
         rejection = self.check(response)
         if rejection is not None or response.option_scores is None:
             return rejection or Rejection("schema", "no scores of tokens")
+        if sorted(texts.get(ORDER, "").split()) != self._labels:
+            return Rejection("schema", "the prompt's order of options is none of the task's labels")
         scores = label_scores(response.option_scores, texts)
         label = min(scores, key=lambda one: (-scores[one], one))
         return Judgment(label, label, "", (), ())

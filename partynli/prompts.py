@@ -126,6 +126,9 @@ def _why_not(shape: TaskFile) -> str | None:
         return f"fields {shape.fields} must be one or more different names"
     if "uid" in shape.fields:
         return "fields: 'uid' is what an item is called, and cannot be one of its texts"
+    names = (shape.name, shape.reader, shape.human or "", *shape.fields, *shape.highlights)
+    if odd := [name for name in (*names, *_places(shape).values()) if not name.isprintable()]:
+        return f"{odd[0][:40]!r} has characters that cannot be printed"
     return None
 
 

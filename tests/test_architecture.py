@@ -9,7 +9,7 @@ import partynli
 
 ROOT = Path(partynli.__file__).parent
 LAYERS = [
-    {"errors", "labels", "hashing", "markdown"},
+    {"errors", "labels", "hashing", "markdown", "spreadsheets", "redaction"},
     {"records", "yamlfile", "datafiles", "prices", "options", "listing"},
     {"items", "registry", "prompts", "judgments", "store", "providers", "embed", "metrics"},
     {"sampling", "derive", "aggregate"},

@@ -308,6 +308,34 @@ def test_of_several_objects_the_one_that_is_an_answer_counts() -> None:
     assert judged(f'{{"thought": "hm"}} {answer("false")} {{"done": true}}').class_multi == "false"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"classification": {"label": "true", "explanation": "x", "label": "false"}}',
+        '{"classification": {"label": "true", "explanation": "x", "explanation": "y"}}',
+        '{"classification": {"label": "true", "explanation": "x"}, "classification": {"label": "true"}}',
+        'Here: {"classification": {"label": "true", "label": "false", "label": "true", "explanation": "x"}}',
+    ],
+)
+def test_a_key_that_is_given_twice_is_not_guessed(text: str) -> None:
+    assert reason(text) == "schema"
+    assert judged('{"classification": {"label": "true", "explanation": "x", "label": "true"}}').class_multi == "true"
+
+
+@pytest.mark.parametrize(
+    ("given", "label", "repairs"),
+    [
+        ("etc.", "etc.", ()),
+        ("No-etc.", "No-etc.", ()),
+        ("etc., No", "No-etc.", ("label_case", "label_spelling")),
+        ("'etc.-No'", "No-etc.", ("label_case", "label_spelling")),
+    ],
+)
+def test_a_label_may_end_in_a_full_stop(given: str, label: str, repairs: tuple[str, ...]) -> None:
+    found = judged(answer(given), task=replace(TASK, labels=("etc.", "No"), collapse_to="No"))
+    assert (found.class_multi, tuple(name for name in found.repairs if name != "no_highlights")) == (label, repairs)
+
+
 def test_several_labels_are_refused_where_the_task_takes_one() -> None:
     single = replace(TASK, set_labels=False)
     assert judged(answer("true"), task=single).class_multi == "true"
@@ -574,3 +602,72 @@ def test_every_kind_of_answer_is_read_as_what_it_is() -> None:
         assert (found.repairs if isinstance(found, Judgment) else found.reason) == wanted, name
         if isinstance(found, Judgment):
             assert all(span.start is not None for span in found.highlights), name
+
+
+# --- tasks of a user's own: other labels, other keys, no explanation ---
+
+STEPS = replace(
+    TASK,
+    labels=("impossible", "technically possible", "Very likely", "7"),
+    set_labels=False,
+    highlights={},
+    reader="json",
+    answer={"label": "result.step", "explanation": "why"},
+)
+ALONE = replace(STEPS, answer={"label": "step"})
+
+
+@pytest.mark.parametrize(
+    ("given", "label", "repairs"),
+    [
+        ("technically possible", "technically possible", ()),
+        ("Very likely", "Very likely", ()),
+        ("very likely", "Very likely", ("label_case",)),
+        ("Technically_Possible.", "technically possible", ("label_case", "label_spelling")),
+        (["impossible"], "impossible", ("label_type",)),
+        (7, "7", ("label_type",)),
+    ],
+)
+def test_labels_of_ones_own(given: Any, label: str, repairs: tuple[str, ...]) -> None:
+    said = json.dumps({"result": {"step": given}, "why": "Because."})
+    found = reader_for(STEPS)[0].judge(Response(said, "", "stop", ""), {})
+    assert isinstance(found, Judgment), found
+    assert (found.class_multi, found.class_simple, found.explanation) == (label, label, "Because.")
+    assert found.repairs == repairs
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"result": {"step": "likely"}, "why": "x"}, "unknown_label"),
+        ({"result": {"step": "impossible-7"}, "why": "x"}, "schema"),
+        ({"result": {"step": 8}, "why": "x"}, "schema"),
+        ({"result": {"step": "7"}}, "schema"),
+        ({"result": "7", "why": "x"}, "schema"),
+        ({"classification": {"label": "7", "explanation": "x"}}, "schema"),
+    ],
+)
+def test_what_such_a_task_rejects(said: Any, reason: str) -> None:
+    found = reader_for(STEPS)[0].judge(Response(json.dumps(said), "", "stop", ""), {})
+    assert isinstance(found, Rejection)
+    assert found.reason == reason
+
+
+def test_a_task_without_explanations() -> None:
+    reader, version = reader_for(ALONE)
+    found = reader.judge(Response('{"step": "7", "why": "nobody asked"}', "", "stop", ""), {})
+    assert found == Judgment("7", "7", None, (), ())
+    assert version == "json/1"
+
+
+def test_the_shape_of_answers_follows_the_places() -> None:
+    labels = {"type": "string", "enum": ["7", "Very likely", "impossible", "technically possible"]}
+    inner = {"type": "object", "properties": {"step": labels}, "required": ["step"], "additionalProperties": False}
+    assert reader_for(STEPS)[0].shape == {
+        "type": "object",
+        "properties": {"result": inner, "why": {"type": "string"}},
+        "required": ["result", "why"],
+        "additionalProperties": False,
+    }
+    many = replace(STEPS, labels=tuple("abcdefghi"), set_labels=True, answer={"label": "x"})
+    assert reader_for(many)[0].shape["properties"] == {"x": {"type": "string"}}, "511 sets are not listed"

@@ -32,7 +32,7 @@ def answer(category: Any, **more: Any) -> str:
 def test_the_task_asks_for_litex_and_names_its_source() -> None:
     assert TASK.labels == REASONS
     assert not TASK.set_labels
-    assert VERSION == "reasons/1"
+    assert VERSION == "reasons/2"
     folder = Path(__file__).parents[1] / "prompts" / "reasons"
     assert "2505.22848" in (folder / "task.yaml").read_text()
     assert all(f'"{label}"' in TASK.system for label in REASONS)
@@ -94,3 +94,9 @@ def test_a_cut_answer_is_truncated() -> None:
     found = read('{"reason": "It', finish="length")
     assert isinstance(found, Rejection)
     assert found.reason == "truncated"
+
+
+def test_a_category_that_is_given_twice_is_not_guessed() -> None:
+    found = read('{"category": "Semantic", "reason": "x", "category": "Pragmatic"}')
+    assert isinstance(found, Rejection)
+    assert found.reason == "schema"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def test_what_stands_around_a_list_is_kept_apart() -> None:
     assert listed == ("Why it is NOT true:", ("Rain is wet.",), "Note: really.")
 
 
+def test_all_lines_of_a_closing_note_stay_behind_the_list() -> None:
+    listed = split_list(
+        "1. Rain is wet.\n\nLet me know if you need\nmore of them.\n2. It rained\nall day.\nNote: I\nguess."
+    )
+    assert listed == (
+        "",
+        ("Rain is wet.", "It rained all day."),
+        "Let me know if you need more of them. Note: I guess.",
+    )
+
+
 def test_lines_below_an_explanation_belong_to_it() -> None:
     text = "1. Rain is wet.\n   - It always was.\n2. It rained.\n\n   All day."
     assert split_list(text).explanations == ("Rain is wet. It always was.", "It rained. All day.")
@@ -93,6 +105,9 @@ def test_a_clean_list_comes_back_as_it_was(texts: list[str]) -> None:
 def test_a_long_answer_takes_no_time() -> None:
     assert len(split_list("- a b\n" * 50_000).explanations) == 50_000
     split_list("**" * 50_000 + "\n" + "(" * 100_000)
+    started = time.process_time()
+    assert split_list("It rains.\n" + "Note.\n" * 100_000).explanations == ("It rains.",)
+    assert time.process_time() - started < 2.0
 
 
 READER, VERSION = reader_for(load_task("explain", ROOT / "prompts"))
@@ -107,7 +122,7 @@ def read(text: str, finish: str = "stop", **given: bool) -> Judgment | Rejection
 
 
 def test_a_list_is_a_judgment_for_its_label() -> None:
-    assert VERSION == "list/1"
+    assert VERSION == "list/2"
     assert read("- Rain is wet.\n- So it is.") == Judgment("true", "true", "- Rain is wet.\n- So it is.", (), ())
     found = read("<think>Hm.</think>Here you are:\n1. Rain is wet.\n2. So", "length")
     assert isinstance(found, Judgment)

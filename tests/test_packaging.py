@@ -52,7 +52,7 @@ def test_an_installed_partynli_runs_anywhere(kind: str, built: Path, tmp_path: P
 def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(built: Path) -> None:
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     assert "partynli/_data/registry.yaml" in names
-    for task in ("livenli", "reasons"):
+    for task in ("livenli", "reasons", "varierr", "likelihood"):
         assert {f"partynli/_data/prompts/{task}/{file}" for file in ("task.yaml", "system.txt", "user.txt")} <= {*names}
     assert "partynli/items/demo.jsonl" in names
     assert "partynli/py.typed" in names

@@ -208,6 +208,8 @@ def test_an_empty_system_prompt_is_left_out(prompts: Path) -> None:
         ("[premise, hypothesis]", "[premise, premise]", "fields ['premise', 'premise'] must be one or more different"),
         ("[premise, hypothesis]", "[]", "fields [] must be one or more different"),
         ("context: premise", "context: premiss", "highlights name ['premiss']"),
+        ("context: premise", '"\\ud800": premise', "'\\ud800' has characters that cannot be printed"),
+        ("name: livenli", 'name: "\\u202e"', "'\\u202e' has characters that cannot be printed"),
         ("name: livenli", "name: [unclosed", "cannot be read"),
         ("name: livenli", "name: !!python/name:os.system", "cannot be read"),
         ("name: livenli", "name: 2025-13-01", "cannot be read"),

@@ -202,9 +202,9 @@ def test_the_file_that_ships_is_read_from_anywhere(tmp_path: Path, monkeypatch: 
     assert list(load_registry()[0].mixes["hi"]) == HI
 
 
-# --- docs/registry.md ---
+# --- docs/reference/registry.md ---
 
-DOCS = (FILE.parent / "docs" / "registry.md").read_text("utf-8")
+DOCS = (FILE.parent / "docs" / "reference" / "registry.md").read_text("utf-8")
 MODELS = (
     *(ProviderEntry, ParticipantEntry, PriceEntry, Retired, BatchEntry, Union),
     *(Experiments, ValuesExperiment, GridExperiment, SizeExperiment),
@@ -584,3 +584,21 @@ def test_batches_need_a_route_that_has_them() -> None:
 def test_the_providers_that_ship_with_batches() -> None:
     having = {one.provider: one.batch for one in SHIPPED.participants.values() if one.batch}
     assert having == {"openai": Batching("openai"), "anthropic": Batching("anthropic")}
+
+
+def test_a_number_that_no_column_holds_is_refused_with_its_key(tmp_path: Path) -> None:
+    for key in ("max_output_tokens", "params"):
+        content = yaml.safe_load(GOOD)
+        next(iter(content["participants"].values()))[key] = 2**70 if key != "params" else {"seed": 2**70}
+        with pytest.raises(RegistryError, match=rf"{key}.* \(found 1180591620717411303424\), of 64 bits at most"):
+            Registry(content)
+
+
+def test_a_mix_of_very_many_names_takes_no_time() -> None:
+    content = yaml.safe_load(GOOD)
+    member = next(iter(content["participants"]))
+    content["mixes"] = {"large": [member] * 100_000}
+    started = time.process_time()
+    with pytest.raises(RegistryError, match=f"names {member} more than once"):
+        Registry(content)
+    assert time.process_time() - started < 2.0

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -501,3 +502,41 @@ def test_memory_for_spellings_is_bounded(task: Task, tmp_path: Path) -> None:
     reader = Reader(task)
     assert sum(1 for _ in reader.rows(path)) == 60_000
     assert reader.odd["unknown_label"].count == 60_000
+
+
+@pytest.mark.parametrize("values", [pa.array([2**30], pa.date32()), "no text"])
+def test_values_that_python_cannot_hold_are_one_line(values: Any, take: Any, tmp_path: Path) -> None:
+    if isinstance(values, str):
+        offsets = pa.py_buffer(b"\0\0\0\0\2\0\0\0")
+        values = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(b"\xff\xfe")])
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"sent_id": ["a"], "participant": ["m"], "class_multi": ["true"], "note": values}), path)
+    with pytest.raises(InputError, match=r"t\.parquet cannot be read behind row 0: ."):
+        take(path)
+
+
+def test_names_of_thousands_of_digits_are_names(table: Any, take: Any) -> None:
+    long = "9" * 5_000
+    done, _ = take(table([row(participant=long), row(participant=f"w{long}"), row(participant="w10", sent_id=long)]))
+    assert [one.name for one in done.cast.participants] == [long, "w10", f"w{long}"]
+
+
+def test_names_of_very_many_digits_take_no_time(table: Any, take: Any) -> None:
+    started = time.process_time()
+    take(table([row(participant="1" * 200_000)]))
+    assert time.process_time() - started < 2.0
+
+
+def test_a_participant_whose_rows_are_all_left_out_takes_no_part(table: Any, take: Any) -> None:
+    done, _ = take(table([row(), row(participant="other", trial="0")]))
+    assert [one.name for one in done.cast.participants] == [row()["participant"]]
+    assert done.odd["trial"].count == 1
+
+
+def test_very_many_columns_take_no_time(tmp_path: Path, take: Any) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"column{n}" for n in range(50_000)))
+    started = time.process_time()
+    with pytest.raises(InputError, match="no column sent_id"):
+        take(path)
+    assert time.process_time() - started < 3.0

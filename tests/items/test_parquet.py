@@ -110,3 +110,13 @@ def test_values_that_python_cannot_hold_are_one_line(tmp_path: Path) -> None:
         with pytest.raises(ItemsError, match=r"i\.parquet, row 1: the file cannot be read as parquet: .") as caught:
             check_items(load_table(path).items)
         assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_damaged_page_is_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "i.parquet", uid=["a"], premise=["P."], hypothesis=["H."])
+    content = path.read_bytes()
+    for damage in (b"\0" * 8, b"\xff" * 8):
+        path.write_bytes(content[:4] + damage + content[12:])
+        with pytest.raises(ItemsError, match="cannot be read") as caught:
+            check_items(load_table(path).items)
+        assert len(str(caught.value).splitlines()) == 1

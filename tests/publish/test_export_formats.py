@@ -180,3 +180,13 @@ def test_parquet_of_another_schema_is_refused(tmp_path: Path) -> None:
     write_table(tmp_path, "train", [Column("text", "int64", "")], [(1,)], "parquet")
     with pytest.raises(InputError, match="columns are not those"):
         read(tmp_path / "train-00000.parquet", "parquet", 1)
+
+
+def test_a_damaged_page_is_one_line(tmp_path: Path) -> None:
+    (part,) = write_table(tmp_path, "train", [Column("text", "string", "")], [("x",)], "parquet")
+    content = (tmp_path / part.name).read_bytes()
+    for damage in (b"\0" * 8, b"\xff" * 8):
+        (tmp_path / part.name).write_bytes(content[:4] + damage + content[12:])
+        with pytest.raises(InputError, match="cannot be read") as caught:
+            list(read_rows(tmp_path / part.name, [Column("text", "string", "")], "parquet", 1))
+        assert len(str(caught.value).splitlines()) == 1

@@ -113,8 +113,8 @@ def replace(
 def select(file: Path, preferred: bool | None, how: How | None, human_name: str, out: Path) -> int:
     """Replace people's explanations by those of a model's that people preferred, or did not (the 2 x 2 design).
 
-    The paper's exact rule is not public; docs/model-explanations.md says what ours is. The set holds the validated
-    items only.
+    The paper's exact rule is not public; docs/how-to/model-explanations.md says what ours is. The set holds the
+    validated items only.
 
     \b
     Example:

@@ -76,7 +76,8 @@ def load_wording(prompts: Path | None = None) -> Wording:
         raise RegistryError(f"task 'mjd': {error.filename} is not there; `partynli init` copies the prompts") from None
     except ValidationError as error:
         first = error.errors()[0]
-        raise RegistryError(f"{file}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise RegistryError(" ".join(f"{file}: {where}: {first['msg']}".split())) from None
     except (KeyError, IndexError, AttributeError) as error:
         raise RegistryError(
             f"{file}: a comment's line has the places {{number}}, {{text}} and {{label}}, not {error}"
@@ -85,6 +86,8 @@ def load_wording(prompts: Path | None = None) -> Wording:
         raise RegistryError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
     if sorted(words.labels) != sorted(plain.labels) or len(set(words.labels.values())) < len(plain.labels):
         raise RegistryError(f"{file}: labels must give each of {', '.join(plain.labels)} a name of its own")
+    if parted := [label for label in plain.labels if len(label.split()) != 1]:
+        raise RegistryError(f"{folder / 'task.yaml'}: the label {parted[0]!r} must be one word to be an option's")
     if (holes := explained.count("{}")) != len(plain.fields) + 1:
         raise RegistryError(f"{folder / 'explained.txt'} has {holes} places {{}} for {len(plain.fields) + 1} fields")
     if plain.reader != "options":

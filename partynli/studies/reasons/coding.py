@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from partynli.errors import InputError, unknown_name
+from partynli.spreadsheets import unshielded
 from partynli.studies.reasons.material import Explanation
 
 COLUMNS = ("item", "source", "category")
@@ -20,8 +21,6 @@ _MAX_BYTES = 1 << 27
 _MAX_CELL = 1 << 24
 _EXAMPLES = 3
 _TRIAL = re.compile(r"([0-9]{1,9})(?:\.0*)?")
-_SHIELD = re.compile(r"^'(?=[=+@-])")
-"""What a table of ours has before a sign that a spreadsheet would take for the beginning of a formula."""
 _NO_OBJECT = f"no JSON object with {', '.join(COLUMNS)}"
 
 Row = Mapping[str, str]
@@ -71,8 +70,8 @@ class _Key:
 
     def read(self, row: Row) -> tuple[Explanation, str]:
         uid, source, category = (row[name].strip() for name in COLUMNS)
-        uid = uid if uid in self._items else _SHIELD.sub("", uid)
-        source = source if (uid, source) in self._sources else _SHIELD.sub("", source)
+        uid = uid if uid in self._items else unshielded(uid)
+        source = source if (uid, source) in self._sources else unshielded(source)
         if not category:
             raise _Wrong("no category")
         if category.casefold() not in self._labels:

@@ -130,6 +130,7 @@ def test_the_wording_is_taken_from_the_folder_that_is_named(tmp_path: Path) -> N
         ),
         ("wording.yaml", 'labels: {}\ncomment: "{txt}"\nexplicit: ""\n', "places {number}, {text} and {label}"),
         ("wording.yaml", "labels: {}\n", "comment"),
+        ("wording.yaml", 'labels: {"a\\nb": [1]}\ncomment: ""\nexplicit: ""\n', "wording.yaml: labels.a b: "),
         ("explained.txt", "{}\n", "1 places"),
     ],
 )
@@ -140,6 +141,21 @@ def test_a_wording_that_does_not_fit_is_one_line(tmp_path: Path, file: str, text
         load_wording(tmp_path)
     assert why in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_label_of_two_words_cannot_be_an_option(tmp_path: Path) -> None:
+    shutil.copytree(PROMPTS / "mjd", tmp_path / "mjd")
+    for name in ("task.yaml", "wording.yaml"):
+        file = tmp_path / "mjd" / name
+        file.write_text(file.read_text().replace('"either"', '"not sure"').replace("either:", '"not sure":'))
+    with pytest.raises(RegistryError, match="the label 'not sure' must be one word"):
+        load_wording(tmp_path)
+
+
+def test_scores_are_no_answer_where_the_prompt_has_other_labels() -> None:
+    scored_ = Response("A", "", "stop", "", option_scores=OptionScores({"A": -1.0}, None))
+    for order in ("", "true", "not sure true", "true true false"):
+        assert isinstance(OptionsReader(WORDING.plain).judge(scored_, {ORDER: order}), Rejection)
 
 
 @given(st.dictionaries(st.sampled_from(LABELS), st.floats(-50, 50), min_size=3), st.permutations(LABELS))
