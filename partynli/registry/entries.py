@@ -80,8 +80,8 @@ class Reach(Entry):
     tpm: Positive | None = None
     """Tokens a minute, input and output together; no limit by default."""
     concurrency: Annotated[int, Field(gt=0)] | None = None
-    """Most calls in flight at once; for the route `vllm` at each server, for `hf` the prompts that are scored
-    together."""
+    """Most calls in flight at once, used to the full once a first call was answered; for the route `vllm` at each
+    server, for `hf` the prompts that are scored together."""
     temperature_max: Positive | None = None
     """Upper end of the temperatures that the experiment `temperature` uses."""
     timeout_s: Positive | None = None

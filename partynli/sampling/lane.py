@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from partynli.records import Participant, Trial
 from partynli.sampling.limits import InFlight, Pacer, told_limits
+from partynli.sampling.plan import Plan
+from partynli.sampling.settings import ProviderCaps
 
 DEFAULT_IN_FLIGHT = 64
 """Most calls in flight in a lane whose provider sets no `concurrency`."""
@@ -78,6 +80,7 @@ class Lane:
         known = free or rpm is not None or caps.requests.per_minute is not None
         # a known pace needs no careful start; where none is known, one call goes ahead and its answer's headers tell
         self.in_flight = InFlight(most, start=most if known else 1)
+        self._declared = caps.most is not None or any(one.concurrency is not None for one in participants)
         self.gate = 0.0
         """Nothing starts before this time (of the event loop)."""
         self.wake = asyncio.Event()
@@ -157,6 +160,8 @@ class Lane:
             self.requests.per_minute *= 1.05 if self.requests.per_minute < 0.9 * self._broke_at else 1.002
 
     def _listen(self, headers: Mapping[str, str]) -> None:
+        if self._declared and not self._heard:
+            self.in_flight.open()
         self._heard += 1
         told = told_limits(headers)
         if told.requests and not self._given:
@@ -193,6 +198,19 @@ class Lane:
     def faltered(self, now: float) -> None:
         """The server failed in another way: send fewer at once."""
         self.in_flight.went_badly(now, self.latency)
+
+
+def lanes_of(plan: Plan, given: Mapping[str, ProviderCaps]) -> list[Lane]:
+    """A plan's lanes, those of one provider under the same caps; `given` holds what a registry sets, by provider."""
+    caps: dict[str, Caps] = {}
+    lanes = []
+    for participants in plan.lanes().values():
+        name = participants[0].provider
+        if name not in caps:
+            cap = given.get(name, ProviderCaps())
+            caps[name] = Caps(cap.concurrency, Pacer(cap.rpm), Pacer(cap.tpm))
+        lanes.append(Lane(participants, caps[name]))
+    return lanes
 
 
 def most_in_flight(participants: Sequence[Participant], cap: int | None) -> int:

@@ -67,8 +67,9 @@ class Pacer:
 class InFlight:
     """Calls in flight, bounded by an adaptive limit: additive increase, multiplicative decrease.
 
-    Begins with a probe where nothing is known of the server's limits, doubles with every round of answers until the
-    first setback, then grows by one call a round.
+    Begins with a probe where nothing is known of the server's limits. Where the registry does not say either how many
+    calls the server takes, it doubles with every round of answers until the first setback. Then it grows by one call a
+    round.
     """
 
     def __init__(self, most: int, start: int) -> None:
@@ -87,6 +88,11 @@ class InFlight:
         """An answer came; a limit that was used to the full may grow."""
         if self.limit < self.most and self.now >= int(self.limit) - 1:
             self.limit = min(self.most, self.limit + (1.0 if self._ramping else 1.0 / self.limit))
+
+    def open(self) -> None:
+        """The probe was answered, and the registry says how many calls the server takes: no need to feel the way."""
+        if self._ramping:
+            self.limit = float(self.most)
 
     def went_badly(self, now: float, latency: float) -> None:
         """The server is overloaded; calls sent before the last decrease say nothing new."""

@@ -330,6 +330,20 @@ def test_where_no_limit_is_known_one_call_goes_ahead() -> None:
         assert known.in_flight.limit == known.in_flight.most
 
 
+def test_a_declared_concurrency_is_used_once_the_probe_is_answered() -> None:
+    for declared in (lane(member(concurrency=9)), lane(most=9)):
+        assert declared.in_flight.limit == 1
+        declared.answered({}, 0.1, 50)
+        assert declared.in_flight.limit == 9
+    guessed = lane()
+    guessed.answered({}, 0.1, 50)
+    assert guessed.in_flight.limit <= 2
+    refused = lane(most=8)
+    refused.overloaded(100.0, 0.1)
+    refused.answered({}, 0.1, 50)
+    assert refused.in_flight.limit <= 2, "after a 429 it feels its way, whatever is declared"
+
+
 def test_told_limits_are_kept_to_and_those_of_the_registry_are_not_overruled() -> None:
     one = lane()
     one.answered(OPENAI, 0.1, 50)
