@@ -98,7 +98,7 @@ def test_a_server_that_refuses_is_one_line(partynli_alone: Partynli, sampled: st
         "report", sampled, "--explanations", "--embedder", f"{embeddings.url}#m", PARTYNLI_EMBED_API_KEY="sk-wrong"
     )
     assert done.returncode == 2
-    assert re.fullmatch(r"partynli: --embedder http.*: HTTP 401: wrong key Bearer \[key\]; set .*\n", done.stderr)
+    assert re.fullmatch(r"partynli: --embedder http.*: HTTP 401: wrong key Bearer \*\*\*; set .*\n", done.stderr)
     assert "sk-wrong" not in done.stdout + done.stderr
 
 

@@ -83,6 +83,7 @@ def report(mjd: Run, *args: str) -> dict[str, Any]:
 SIM = ("--participant", "sim-typical", "--items", "items.jsonl")
 
 
+@pytest.mark.slow
 @needs_data
 def test_the_341_items_without_a_key(mjd: Run, partynli: Run) -> None:
     data = {"PARTYNLI_DATA": str(DATA)}
