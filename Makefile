@@ -54,6 +54,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python
+	@echo "installing partynli and what it needs into $(VENV): a minute or two"
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 

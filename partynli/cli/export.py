@@ -10,7 +10,7 @@ from partynli.analysis.scope import Choices, scopes_of
 from partynli.cli.options import find_run, registry_option, runs_option
 from partynli.cli.output import console, safe, shown
 from partynli.cli.output import table as new_table
-from partynli.cli.reading import answers_of
+from partynli.cli.reading import answers_of, evened
 from partynli.cli.report import mixes_in, overview_for
 from partynli.errors import InputError, unknown_name
 from partynli.metrics import convention
@@ -96,7 +96,7 @@ def write_export(
     refuse_foreign(out, path.name)
     if pid := held_by(path):
         raise InputError(f"run {path.name!r} is being sampled (pid {pid}): export it when it is at rest")
-    reading = answers_of(path)
+    reading = evened(answers_of(path))
     scopes = scopes_of(reading.answers, reading.dataset)
     overview = overview_for(path, reading, scopes, Choices(convention("kulmizev2026")), mixes_in(registry_path))
     with Run.open(path) as run:

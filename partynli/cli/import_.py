@@ -72,6 +72,10 @@ def command(
         with _folder(first) as folder:
             _import_export(read_manifest(folder), path, items_name)
     else:
+        refuse_existing(path)  # both before people's answers, which may be fetched for them
+        for given in paths:
+            if not given.exists():
+                raise InputError(f"{given} is not there; see that the path is right")
         task = load_task(task_name or _TASK, prompts_path)
         _import_tables(paths, path, task, load_dataset(items_name or task.human or _ITEMS, task.fields, task.labels))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,20 @@ from partynli.store import Run, list_runs, runs_dir
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+class WidthType(click.FloatRange):
+    """A finite number above 0; click takes ``nan`` for one."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """A width from what was typed."""
+        width = float(super().convert(value, param, ctx))
+        if not isfinite(width):
+            self.fail(f"{value} is no width", param, ctx)
+        return width
 
 
 def registry_option(function: _Function) -> _Function:

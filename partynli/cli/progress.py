@@ -99,7 +99,8 @@ class Progress:
                 if self._live is None:
                     console.print(safe(event.what), soft_wrap=True)
         elif isinstance(event, Settled):
-            self._planned = event.due
+            # of a participant who joined late, the others may have been asked more than is due by now
+            self._planned = {one: max(trials, self._done[one]) for one, trials in event.due.items()}
             self._note(f"round {event.round}: {event.settled:,} of {event.items:,} items settled")
         elif isinstance(event, Notice):
             self._note(event.text)

@@ -15,7 +15,7 @@ from partynli.cli.latest import answers_so_far
 from partynli.derive import derive_judgments
 from partynli.errors import InputError, ItemsError, RunLockedError, StoreError
 from partynli.items import DATASETS, Dataset, load_dataset
-from partynli.items.table import SUFFIXES
+from partynli.items.table import SUFFIXES, human_columns
 from partynli.judgments import reader_for
 from partynli.prompts import task_of
 from partynli.publish.tables.licences import base_name
@@ -84,8 +84,17 @@ def evened(reading: Reading) -> Reading:
     kept = max(1, int(full.cumprod().sum()))
     even = replace(answers, simple=answers.simple[:, :kept], multi=answers.multi[:, :kept])
     left = int((answers.simple[:, kept:] != NOT_ASKED).sum())
-    note = f"figures are of trials 1 to {kept}, which all items have; {left:,} answers to open items are left out"
+    note = f"figures are of {trials_upto(kept)}, which all items have; {left:,} answers to open items are left out"
     return reading._replace(answers=even, notes=(*reading.notes, note))
+
+
+def trials_upto(last: int) -> str:
+    """The first trials, in words.
+
+    >>> trials_upto(1), trials_upto(3)
+    ('trial 1', 'trials 1 to 3')
+    """
+    return "trial 1" if last == 1 else f"trials 1 to {last}"
 
 
 def _stopped_early(answers: Answers, width: float) -> str:
@@ -145,7 +154,10 @@ def _human(task: Task, source: str, items: Sequence[str], carried: Dataset | Non
     if dataset is not None:
         return dataset, notes
     if task.human is None:
-        return None, [*notes, f"no human data: task {task.name} names no dataset of people's answers"]
+        beside = f"{base_name(source)} has no columns {', '.join(human_columns(task.labels))}, and "
+        is_file = source.lower().endswith(SUFFIXES)
+        why = f"{beside if is_file and not notes else ''}task {task.name} names no dataset of people's answers"
+        return None, [*notes, f"no human data: {why}"]
     try:
         dataset = carried if is_tasks and carried else load_dataset(task.human, task.fields, task.labels)
     except ItemsError as error:

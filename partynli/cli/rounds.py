@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
 from typing import Any, TypeVar
 
 import click
 
+from partynli.cli.options import WidthType
 from partynli.cli.output import console
 from partynli.errors import InputError
 from partynli.sampling.plan import MIN_ROUNDS, Plan
@@ -19,7 +21,7 @@ def until_option(function: _Function) -> _Function:
     return click.option(
         "--until-ci",
         "until_ci",
-        type=click.FloatRange(min=0, min_open=True),
+        type=WidthType(),
         metavar="WIDTH",
         help="Ask no more about an item once the 95 % interval of its entropy (nats) is narrower; --trials at most.",
     )(function)
@@ -45,10 +47,15 @@ def check_rounds(plan: Plan) -> None:
     Raises
     ------
     InputError
-        It has no third round, or starts servers of its own.
+        It has no third round, a width that no interval exceeds, or starts servers of its own.
     """
     if plan.until_ci is None:
         return
+    if plan.until_ci >= (widest := log(len(plan.task.labels))):
+        raise InputError(
+            f"--until-ci {plan.until_ci:g} would settle every item after {MIN_ROUNDS} trials: no entropy of "
+            f"{len(plan.task.labels)} labels exceeds {widest:.3f} nats; give a narrower width"
+        )
     if served := [one.name for one in plan.participants if one.needs_server]:
         raise InputError(
             f"--until-ci goes round by round, and the server of {served[0]} would be started anew for each: start it "

@@ -146,6 +146,8 @@ def _report(plan: Plan, run: Run, summary: Summary, skipped: Mapping[str, str]) 
         f"{settled:,} of {planned:,} trials done, {valid:,} of them valid; cost {money(cost)}"
         + (f" and {unpriced:,} answers whose cost is unknown" if unpriced else "")
     )
+    if unread := sum(tally.invalid for tally in total):
+        console.print(f"{unread:,} ended without an answer that can be read; why: partynli status {safe(run.name)}")
     if stands is not None:
         print_standing(plan.until_ci, stands.settled, plan.n_items)
     for name, why in summary.stopped.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.cells import cell_len
 
@@ -12,7 +12,14 @@ _GAP = 2
 """Columns between two columns of a table."""
 
 
-def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None, left: int = 1) -> None:
+def print_rows(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str | None = None,
+    left: int = 1,
+    words: Collection[int] = (),
+) -> None:
     """Print a table of texts, which may be foreign.
 
     Parameters
@@ -25,16 +32,25 @@ def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]], *, title: st
         Stands above the first part.
     left
         So many first columns are names, which stand in every part; they are folded where they are long.
+    words
+        Other columns that hold no numbers: they begin at the left, and are folded rather than printed in a part of
+        their own.
     """
     columns = zip(heads, *rows, strict=True)
     widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
     longest = max(_GAP, console.width // 3 // left)
     widths[:left] = [min(width, longest) for width in widths[:left]]
+    for column in words:
+        widths[column] = min(widths[column], console.width // 4)
     titles = ["\n".join(map(safe, head.split("\n"))) for head in heads]
     for number, part in enumerate(parts(widths, left, console.width)):
         shown = table(*(titles[column] for column in part), title=None if number else title, left=left)
         for name in shown.columns[:left]:
             name.no_wrap, name.overflow, name.max_width = False, "fold", longest
+        for place, column in enumerate(part):
+            if column in words:
+                one = shown.columns[place]
+                one.justify, one.no_wrap, one.overflow = "left", False, "fold"
         for row in rows:
             shown.add_row(*(safe(row[column]) for column in part))
         console.print(shown)

@@ -51,7 +51,8 @@ def need(wanted: Sequence[str], found: Sequence[str], line: int) -> None:
     elif len(found) == 1 and any(sign in found[0] for sign in ";\t|"):
         hint = "separate the columns by commas"
     else:
-        hint = "add it to every row" if len(lacking) == 1 else "add them to every row"
+        them = "it" if len(lacking) == 1 else "them"
+        hint = f"add {them} to every row, or name the task of these items (--task)"
     columns = ", ".join(map(shown, found[:8])) + (", ..." if len(found) > 8 else "") if found else "nothing"
     raise At(line, f"no {' and no '.join(map(repr, lacking))}; found {columns}; {hint}")
 

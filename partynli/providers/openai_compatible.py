@@ -169,8 +169,7 @@ def lost(error: Exception, url: str, key: str | None, timeout: float | None = No
     if isinstance(error, aiohttp.InvalidURL):
         return ProviderError(f"{url} is not an address", "fatal_participant")
     if isinstance(error, aiohttp.ClientConnectorError):
-        why = redact(error.os_error.strerror or str(error.os_error), key)
-        return ProviderError(f"cannot connect to {error.host}:{error.port}: {why}", "retryable")
+        return ProviderError(f"cannot connect to {error.host}:{error.port}: {said(error, key)}", "retryable")
     if isinstance(error, TimeoutError):
         within = "" if timeout is None else f" within {timeout:g} s"
         return ProviderError(f"no answer from {url}{within}", "retryable", billable=True)
@@ -182,7 +181,12 @@ def lost(error: Exception, url: str, key: str | None, timeout: float | None = No
 
 def said(error: Exception, key: str | None) -> str:
     """What an error says, on one line and without the key."""
-    return redact(" ".join(str(error).split()), key) or type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):  # older aiohttp gives it no os_error
+        error = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorError):  # the rest of its text is of aiohttp's insides
+        error = error.os_error
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return redact(" ".join(text.split()), key) or type(error).__name__
 
 
 def proxy_for(address: str) -> str | None:

@@ -18,19 +18,16 @@ from partynli.records import Request, Response, Trial
 from partynli.sampling.budget import Budget, cost_of, tokens_in, worst_cost
 from partynli.sampling.endpoints import Endpoints
 from partynli.sampling.events import Notice, Retrying, Stored
-from partynli.sampling.lane import Caps, Lane
+from partynli.sampling.lane import Lane, lanes_of
 from partynli.sampling.ledger import Ledger, Pending, RunLedger
-from partynli.sampling.limits import Pacer
 from partynli.sampling.plan import Plan
 from partynli.sampling.retry import may_pass, retrying, within_reason
-from partynli.sampling.rows import answered_row, failed_row, request_body
-from partynli.sampling.settings import ProviderCaps, Settings, Summary
+from partynli.sampling.rows import NewBodies, answered_row, failed_row
+from partynli.sampling.settings import Settings, Summary
 from partynli.sampling.verdicts import Verdicts
 from partynli.store import Attempt, Outcome, Run
 
 _GC_YOUNG = 50_000
-_RECENT = 4096
-"""Prompts remembered as stored; one that is forgotten is offered to the store again, which ignores it."""
 
 
 class Engine:
@@ -57,9 +54,7 @@ class Engine:
         self._tell = self._settings.on_event
         asked = [one for one in plan.participants if one.name not in self._settings.skip]
         self._endpoints = Endpoints(asked, environ)
-        self._bodies = {one.id: request_body(one) for one in plan.participants}
-        self._new_bodies = set(self._bodies.values())
-        self._recent_prompts: dict[str, None] = {}
+        self._bodies = NewBodies(plan.participants)
         self.budget = Budget(self._settings.max_cost, ledger.spent)
         self._waiting_for_money: list[Lane] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -67,7 +62,7 @@ class Engine:
         self._error: BaseException | None = None
         self.summary = Summary(stopped=dict(self._settings.skip))
         self._verdicts = Verdicts(plan.task, ledger.served, self._settings, self.summary)
-        self._lanes = self._make_lanes()
+        self._lanes = lanes_of(plan, self._settings.caps)
 
     @property
     def in_flight(self) -> int:
@@ -92,7 +87,7 @@ class Engine:
         try:
             await self._endpoints.aopen()
             await self._dispatch_all()
-            while not self._halted and await self._ledger.next_round():
+            while not self._halted and self._somebody_left and await self._ledger.next_round():
                 await self._dispatch_all()
         finally:
             gc.set_threshold(*thresholds)
@@ -109,6 +104,10 @@ class Engine:
         elif self._error is not None:
             raise self._error
         return self.summary
+
+    @property
+    def _somebody_left(self) -> bool:
+        return any(one.name not in self.summary.stopped for one in self._plan.participants)
 
     def stop(self) -> None:
         """Start nothing new and let what is in flight be answered and stored; a second call gives that up too."""
@@ -128,17 +127,6 @@ class Engine:
             lane.wake.set()
 
     _halted = False
-
-    def _make_lanes(self) -> list[Lane]:
-        caps: dict[str, Caps] = {}
-        lanes = []
-        for participants in self._plan.lanes().values():
-            name = participants[0].provider
-            if name not in caps:
-                given = self._settings.caps.get(name, ProviderCaps())
-                caps[name] = Caps(given.concurrency, Pacer(given.rpm), Pacer(given.tpm))
-            lanes.append(Lane(participants, caps[name]))
-        return lanes
 
     def _trouble(self, line: str) -> None:
         self._loop.call_soon_threadsafe(self._tell, Notice(line))
@@ -294,7 +282,7 @@ class Engine:
         except ProviderError as error:
             self._verdicts.of_failure(participant, error)
             self.summary.failed += 1
-            await self._store(trial, failed_row(trial, n, request, self._bodies[participant.id][0], error))
+            await self._store(trial, failed_row(trial, n, request, self._bodies.request(participant), error))
             self._tell(Stored(participant, "failed", error.kind, None, again=False))
             return False
         worst = self._worst(trial)
@@ -302,7 +290,7 @@ class Engine:
         try:
             lane.answered(response.headers, latency, response.usage.tokens_out)
             status, reason = self._verdicts.of_answer(participant, response)
-            body = self._bodies[participant.id][0]
+            body = self._bodies.request(participant)
             attempt = answered_row(trial, n, request, body, response, status, reason, latency)
             await self._store(trial, attempt)
         finally:
@@ -394,17 +382,7 @@ class Engine:
 
     async def _store(self, trial: Trial, attempt: Attempt) -> None:
         """Store one attempt; returns once it is on disk."""
-        bodies = []
-        prompt = trial.prompt.hash
-        if prompt not in self._recent_prompts:
-            self._recent_prompts[prompt] = None
-            if len(self._recent_prompts) > _RECENT:
-                del self._recent_prompts[next(iter(self._recent_prompts))]
-            bodies.append((prompt, trial.prompt.json))
-        if (body := self._bodies[trial.participant.id]) in self._new_bodies:
-            self._new_bodies.discard(body)
-            bodies.append(body)
-        await self._ledger.put(attempt, tuple(bodies))
+        await self._ledger.put(attempt, self._bodies.of(trial))
         self.summary.stored += 1
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from partynli.errors import ProviderError
 from partynli.hashing import canonical_json, text_hash
 from partynli.records import Participant, Request, Response, Trial
 from partynli.sampling.budget import cost_of
 from partynli.store import Attempt, AttemptStatus, storable
+
+_PROMPTS = 4096
 
 
 def answered_row(
@@ -50,6 +53,42 @@ def failed_row(trial: Trial, n: int, request: Request, body: str, error: Provide
     unanswered = Response("", "", None, storable(error.raw or ""))
     row = answered_row(trial, n, request, body, unanswered, "failed", f"{error.kind}: {storable(str(error))}", 0.0)
     return row._replace(response=unanswered.raw or None, cost=None, latency_s=None)
+
+
+class NewBodies:
+    """Requests and prompts that a run may not hold yet.
+
+    Of prompts, the last few thousand are remembered; one that is forgotten is offered to the store again, which ignores
+    it.
+
+    Parameters
+    ----------
+    participants
+        Those who are asked.
+    """
+
+    def __init__(self, participants: Iterable[Participant]) -> None:
+        self._requests = {one.id: request_body(one) for one in participants}
+        self._unsent = set(self._requests.values())
+        self._prompts: dict[str, None] = {}
+
+    def request(self, participant: Participant) -> str:
+        """Hash of what a participant is sent besides messages and seed."""
+        return self._requests[participant.id][0]
+
+    def of(self, trial: Trial) -> tuple[tuple[str, str], ...]:
+        """Hash and JSON of what a trial brings that no trial before it did."""
+        bodies = []
+        prompt = trial.prompt.hash
+        if prompt not in self._prompts:
+            self._prompts[prompt] = None
+            if len(self._prompts) > _PROMPTS:
+                del self._prompts[next(iter(self._prompts))]
+            bodies.append((prompt, trial.prompt.json))
+        if (body := self._requests[trial.participant.id]) in self._unsent:
+            self._unsent.discard(body)
+            bodies.append(body)
+        return tuple(bodies)
 
 
 def request_body(participant: Participant) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from partynli.store.database import explained
 from partynli.store.rows import Attempt, JudgmentRow
 
 _AT_ONCE = 500
+_AT_REST_S = 900.0
+"""Seconds without an answer after which a run is taken to have been at rest."""
 
 
 class StoredTrial(NamedTuple):
@@ -76,6 +78,16 @@ class StoredTrials:
                 "min(at), max(at) FROM attempt WHERE status != 'failed' GROUP BY participant"
             )
             return {one: Observed(tuple(sorted(json.loads(models))), *when) for one, models, *when in rows}
+
+    def busy_s(self, participants: Sequence[str]) -> float:
+        """Seconds in which some participants were asked, by their ids; without the times when a run was at rest."""
+        with explained(self._database):
+            (seconds,) = self._db.execute(
+                "SELECT total(gap) FROM (SELECT at - lag(at) OVER (ORDER BY at) AS gap FROM attempt "
+                "WHERE status != 'failed' AND participant IN (SELECT value FROM json_each(?))) WHERE gap < ?",
+                (json.dumps(list(participants)), _AT_REST_S),
+            ).fetchone()
+        return float(seconds)
 
     def _attempts(self, keys: Sequence[str]) -> dict[str, list[Attempt]]:
         marks = ",".join("?" * len(keys))

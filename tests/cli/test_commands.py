@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -313,6 +314,44 @@ def test_init_copies_and_never_overwrites_unasked(partynli: Any, tmp_path: Path)
     assert partynli("init", "study", "--force").returncode == 0
 
 
+def test_init_keeps_what_is_ones_own(partynli: Any, tmp_path: Path) -> None:
+    mine = {"prompts/rude/task.yaml": "name: rude", "prompts/livenli/user.txt": "{} so {}?"}
+    for name, text in mine.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    done = partynli("init")
+    assert done.returncode == 0, done.stderr
+    assert "kept as it was: prompts/livenli;" in done.stdout
+    assert (tmp_path / "registry.yaml").exists()
+    assert (tmp_path / "prompts" / "varierr" / "user.txt").exists()
+    assert {name: (tmp_path / name).read_text() for name in mine} == mine
+    assert not (tmp_path / "prompts" / "livenli" / "task.yaml").exists()  # no task of two makers
+
+
+@pytest.mark.parametrize("width", ["80", "100"])
+def test_participants_in_a_narrow_terminal_says_which_keys_are_missing(partynli_alone: Any, width: str) -> None:
+    listed = partynli_alone("participants", FORCE_COLOR="1", COLUMNS=width)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", listed.stdout).splitlines()
+    assert max(map(len, lines)) <= int(width)
+    assert "…" not in listed.stdout
+    assert any(line.startswith("gpt-4.1 ") and "OPENAI_API_KEY is not set" in line for line in lines)
+    assert any("mistral-medium," in line.split() for line in lines)  # a list of members breaks between names
+
+
+def test_a_task_that_is_not_there(partynli: Any) -> None:
+    assert "unknown task 'livenly' in prompts; did you mean livenli?" in one_line(
+        partynli("sample", "--mix", "demo", "--task", "livenly")
+    )
+
+
+def test_counts_for_other_labels_than_the_tasks_are_said(partynli: Any, tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("uid,premise,hypothesis,human_likly\na,It rains.,It is wet.,3\n")
+    sampled = partynli("sample", "--mix", "demo", "--task", "likelihood", "--items", "my.csv", "--trials", "1")
+    assert sampled.returncode == 0, sampled.stderr
+    note = " ".join(partynli("report").stdout.split())
+    assert "no human data: my.csv has no columns human_" in note
+
+
 def test_participants_lists_mixes_and_what_is_missing(partynli: Any) -> None:
     listed = partynli("participants")
     assert listed.returncode == 0
@@ -349,3 +388,4 @@ def test_what_a_server_says_cannot_harm_the_terminal(partynli: Any, registry: An
         done = partynli("sample", "--mix", "test", "--items", "demo", "--trials", "1")
     assert "\x1b" not in done.stdout + done.stderr
     assert "\x07" not in done.stdout
+    assert "24 ended without an answer that can be read; why: partynli status " in done.stdout

@@ -50,6 +50,11 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
+def test_a_table_that_is_not_there_is_said_before_anything_is_looked_up(partynli: Any, tmp_path: Path) -> None:
+    said = one_line(partynli("import", "nosuch.csv", "--run", "r", PARTYNLI_DATA=str(tmp_path / "none")))
+    assert said == "partynli: nosuch.csv is not there; see that the path is right"
+
+
 def test_a_table_becomes_a_run_that_is_shown_and_not_resumed(partynli: Any, table: Any, items: Path) -> None:
     rows = [row(item, who, "either-true", trial) for who in ("x", "y") for trial in (1, 2) for item in "ab"]
     done = partynli(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -104,7 +105,7 @@ def test_more_items_narrow_it(pilot: Callable[..., Path], partynli_here: Command
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
-        ((1, 3), "a pilot needs two participants or more, and two trials of each; this one has 1 participant"),
+        ((1, 3), "a pilot needs two participants or more, and two trials of each; this one has 1 participant with"),
         ((3, 1), "this one has 1 of m0"),
     ],
 )
@@ -128,6 +129,8 @@ def test_too_small_a_pilot_is_refused(
         (("--trials", "two"), "'two' is no list of numbers"),
         (("--group", "mox"), "mox"),
         (("--json", "nowhere/plan.json"), "cannot be written"),
+        (("--width", "nan"), "nan is no width"),
+        (("--width", "inf"), "inf is no width"),
     ],
 )
 def test_what_cannot_be_planned_gets_one_line(
@@ -167,4 +170,107 @@ def test_cost_and_time_are_the_pilots_and_the_command_runs(
         again = partynli_here(*words[1:], "--run", "study")
         assert "48 of 48 trials done" in again.stdout, again.stderr
         wide = partynli_here("plan", "pilot", "--width", "1", "--participants", "8", "--trials", "1")
-        assert "partynli sample --mix test --trials 1 --items demo   and 4 more participants" in wide.stdout
+        assert "the cheapest: partynli sample --mix test --trials 1 --items demo\n" in wide.stdout
+        assert "the design has 4 more participants: add each by --participant NAME\n" in wide.stdout
+        more = json.loads(
+            partynli_here("plan", "pilot", "--width", "1", "--participants", "4", "--items", "99", "--json", "-").stdout
+        )
+        assert more["command"] == "partynli sample --mix test --trials 1 --items demo"
+        assert more["command_lacks"] == ["the design has 99 items: give them by --items in the place of demo"]
+
+
+def test_a_night_between_two_sessions_is_no_part_of_the_pace(
+    registry: Callable[..., Path], partynli_here: Command, tmp_path: Path
+) -> None:
+    with LoopbackProcess(default=Behaviour(seed=3)) as server:
+        registry(server.url, ["a", "b"])
+        partynli_here("sample", "--mix", "test", "--items", "demo", "--trials", "2", "--run", "pilot")
+    db = sqlite3.connect(tmp_path / "runs" / "pilot" / "run.sqlite")
+    with db:
+        (n,) = db.execute("SELECT count(*) FROM attempt").fetchone()
+        db.execute("UPDATE attempt SET at = 1e9 + id + iif(id > ?, 50000, 0)", (n / 2,))
+    db.close()
+    asked = ("plan", "--participants", "2", "--trials", "2", "--json", "-")
+    (design,) = json.loads(partynli_here(*asked).stdout)["designs"]
+    assert design["seconds"] == pytest.approx(n - 2)
+
+
+# --- strange pilots ---
+
+
+def drawn(participants: int, trials: int, rng: np.random.Generator) -> dict[str, list[list[str | None]]]:
+    return {
+        f"m{one}": [[str(label) for label in rng.choice(LABELS, len(UIDS))] for _ in range(trials)]
+        for one in range(participants)
+    }
+
+
+def expected_entropy(partynli_here: Command, size: int = 4) -> float:
+    asked = ("plan", "--participants", str(size), "--trials", "1", "--json", "-")
+    return float(json.loads(partynli_here(*asked).stdout)["designs"][0]["figures"]["entropy"]["expected"])
+
+
+def test_trials_that_some_have_alone_do_not_lower_the_expected_figure(
+    judged_run: Study, partynli_here: Command
+) -> None:
+    answers = drawn(4, 2, np.random.default_rng(0))
+    judged_run("even", answers, UIDS)
+    even = expected_entropy(partynli_here)
+    more = drawn(4, 6, np.random.default_rng(1))["m0"]
+    judged_run("uneven", {**answers, "m0": [*answers["m0"], *more]}, UIDS)
+    assert expected_entropy(partynli_here) == pytest.approx(even, abs=0.02)
+    assert "note: figures are of trials 1 to 2, which all participants have" in partynli_here("plan").stdout
+
+
+def test_who_gave_no_valid_answer_is_no_participant_of_the_pilot(judged_run: Study, partynli_here: Command) -> None:
+    answers = drawn(4, 2, np.random.default_rng(0))
+    judged_run("without", answers, UIDS)
+    without = expected_entropy(partynli_here)
+    judged_run("silent", {**answers, "broken": [["error"] * len(UIDS)] * 2}, UIDS)
+    assert expected_entropy(partynli_here) == without
+    done = partynli_here("plan")
+    assert "note: without a valid answer, and left out: broken" in done.stdout
+    assert "pilot mix: 4 participants" in done.stdout
+
+
+def test_what_is_undefined_is_said_to_be(judged_run: Study, partynli_here: Command) -> None:
+    judged_run("equal", {f"m{one}": [["true"] * len(UIDS)] * 2 for one in range(5)}, UIDS)
+    asked = ("plan", "--metric", "entropy", "--metric", "alpha", "--participants", "3,9", "--trials", "1,4")
+    found = json.loads(partynli_here(*asked, "--json", "-").stdout)
+    assert all(one["figures"]["alpha"] == {"expected": None, "width": None} for one in found["designs"])
+    assert not any(one["enough"] for one in found["designs"])
+    assert [(one["figure"], one["bound_by"]) for one in found["lacking"]] == [("alpha", None)]
+    done = partynli_here(*asked)
+    assert "alpha: undefined on the pilot's answers" in done.stdout
+    assert "nan" not in done.stdout
+    assert not done.stderr
+
+
+def test_participants_without_a_common_item_are_no_pilot(judged_run: Study, partynli_here: Command) -> None:
+    halves = [[label if k % 2 == part else None for k, label in enumerate(["true"] * len(UIDS))] for part in (0, 1)]
+    judged_run("apart", {"a": [halves[0]] * 2, "b": [halves[1]] * 2}, UIDS)
+    done = partynli_here("plan")
+    assert done.returncode == 2
+    assert "no item of the pilot has valid answers of two participants" in done.stderr
+
+
+def test_few_common_items_are_told(judged_run: Study, partynli_here: Command) -> None:
+    answers = drawn(4, 2, np.random.default_rng(0))
+    answers["m3"] = [[*given[:3], *[None] * (len(UIDS) - 3)] for given in answers["m3"]]
+    judged_run("few", answers, UIDS)
+    assert "participants answered 81% of the items on average" in partynli_here("plan").stdout
+
+
+def test_one_item_has_no_alpha(judged_run: Study, partynli_here: Command) -> None:
+    judged_run("one", {name: [["true"], ["either"]] for name in "abc"}, ["i0"])
+    assert "needs two items or more" in partynli_here("plan", "--metric", "alpha").stderr
+    both = partynli_here("plan", "--metric", "alpha", "--metric", "entropy")
+    assert "note: alpha is left out" in both.stdout
+
+
+def test_participants_of_an_experiment_are_not_named_in_a_command(judged_run: Study, partynli_here: Command) -> None:
+    answers = drawn(4, 2, np.random.default_rng(0))
+    judged_run("varied", {f"m@temperature={k}": given for k, given in enumerate(answers.values())}, UIDS)
+    done = partynli_here("plan", "--width", "9")
+    assert "the cheapest: " not in done.stdout
+    assert "m@temperature=0 is a participant of an experiment, which cannot be asked by name" in done.stdout

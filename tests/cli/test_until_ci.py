@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -100,6 +102,8 @@ def test_a_dry_run_says_least_and_most(partynli_here: Command) -> None:
         (("--engine", "ray"), "leave out --engine ray"),
         (("--trials", "2"), "give --trials of 3 or more"),
         (("--until-ci", "0"), "0.0 is not in the range x>0"),
+        (("--until-ci", "nan"), "nan is no width"),
+        (("--until-ci", "1.1"), "no entropy of 3 labels exceeds 1.099 nats"),
     ],
 )
 def test_what_cannot_go_round_by_round_gets_one_line(
@@ -147,6 +151,62 @@ def test_answers_that_cannot_be_read_are_no_votes(registry: Callable[..., Path],
     assert "items settled" in done.stdout, done.stderr
     last = [line for line in done.stdout.splitlines() if "items settled" in line][-1]
     assert last in again.stdout
+
+
+def test_an_export_says_it_and_holds_the_figures_of_the_report(partynli_here: Command, tmp_path: Path) -> None:
+    partynli_here(*RULE, "--run", "r")
+    assert partynli_here("export", "r", "--out", "out", "--format", "csv").returncode == 0
+    early = json.loads(partynli_here("report", "r", "--json").stdout)
+    with next((tmp_path / "out" / "data" / "metrics").glob("*.csv")).open(encoding="utf-8", newline="") as file:
+        written = {row["group"]: float(row["value"]) for row in csv.DictReader(file) if row["figure"] == "entropy"}
+    for one in early["scopes"]["all"]["groups"]:
+        assert written[one["name"]] == pytest.approx(one["entropy"]["value"])
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "Items have different numbers of answers" in card
+    assert "narrower than 0.35 nats" in card
+    assert "each asked 2 to 6 times of every participant" in card
+    described = json.loads((tmp_path / "out" / "croissant.json").read_text("utf-8"))
+    assert described["rai:annotationsPerItem"] == "20 to 60"
+    assert any("different numbers of answers" in line for line in described["rai:dataAnnotationProtocol"])
+    assert partynli_here("import", "out", "--run", "back").returncode == 0
+    back = json.loads(partynli_here("report", "back", "--json").stdout)
+    assert back["scopes"]["all"]["groups"] == early["scopes"]["all"]["groups"]
+
+
+def test_who_joins_late_is_asked_all_that_is_due(
+    registry: Callable[..., Path], partynli_here: Command, tmp_path: Path
+) -> None:
+    with LoopbackProcess(default=Behaviour(seed=2), behaviours={"c": Behaviour(script=("unauthorized",))}) as server:
+        registry(server.url, ["a", "b", "c"], concurrency=1, rpm=600000)
+        first = partynli_here(
+            *("sample", "--mix", "test", "--items", "demo", "--trials", "4", "--until-ci", "0.6", "--run", "r")
+        )
+        assert "c stopped" in first.stdout
+        rounds_told = re.findall(r"round \d: (\d+) of 24 items settled", first.stdout)
+        assert f"\n{rounds_told[-1]} of 24 items settled" in first.stdout, "the last round is over without c"
+        for limit in ("5", "1000"):
+            done = partynli_here("resume", "r", "--limit", limit)
+            (settled, planned) = re.findall(r"(\d+) of (\d+) trials done", done.stdout)[-1]
+            assert ("go on with it" in done.stdout) == (int(settled) < int(planned)), done.stdout
+            assert int(settled) <= int(planned)
+        assert settled == planned
+    status = json.loads(partynli_here("status", "r", "--json").stdout)
+    assert all(one["planned"] == one["valid"] for one in status["participants"])
+    rounds_told = re.findall(r"round \d: (\d+) of 24 items settled", done.stdout)
+    assert status["items_settled"] == int(rounds_told[-1])
+    assert 24 * 2 <= status["participants"][2]["valid"] < status["participants"][0]["valid"]
+
+
+def test_nobody_left_ends_the_rounds(registry: Callable[..., Path], partynli_here: Command) -> None:
+    with LoopbackProcess(default=Behaviour(faults=("unauthorized",), fault_share=1.0)) as server:
+        registry(server.url, ["a", "b"], rpm=600000)
+        done = partynli_here(
+            *("sample", "--mix", "test", "--items", "demo", "--trials", "4", "--until-ci", "0.6", "--run", "r")
+        )
+    assert done.returncode == 1
+    assert "round " not in done.stdout
+    assert "0 of 192 trials done" in done.stdout
+    assert "go on with it" in done.stdout
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -18,8 +19,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime, formatdate
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
@@ -30,7 +33,7 @@ from partynli.judgments import reader_for
 from partynli.prompts import load_task, render
 from partynli.providers import provider_for
 from partynli.providers.base import kind_of, retry_after, split_reasoning
-from partynli.providers.openai_compatible import OpenAICompatibleProvider, read_answer
+from partynli.providers.openai_compatible import OpenAICompatibleProvider, lost, read_answer
 from partynli.records import Item, Participant, Prompt, Rejection, Request, Response, Usage
 from partynli.redaction import redact
 from partynli.testing import FAULTS, Behaviour, LoopbackServer
@@ -325,8 +328,17 @@ def test_a_server_that_is_not_there(go: Any, closed_port: int) -> None:
     with pytest.raises(ProviderError, match="cannot connect") as caught:
         go(ask(url))
     assert (caught.value.kind, caught.value.status, caught.value.billable) == ("retryable", None, False)
-    with pytest.raises(ProviderError, match=f"nothing answers at {url}/models"):
+    with pytest.raises(ProviderError, match=f"nothing answers at {url}/models") as unreached:
         go(reach(url))
+    assert "ssl:" not in str(unreached.value)  # aiohttp's words, for an address that has no TLS
+
+
+def test_a_certificate_that_is_not_trusted_is_said() -> None:
+    where = SimpleNamespace(host="api.example", port=443, ssl=True, is_ssl=True)
+    error = aiohttp.ClientConnectorCertificateError(where, ssl.SSLCertVerificationError(1, "self-signed certificate"))
+    assert str(lost(error, "https://api.example/v1", None)) == (
+        "cannot connect to api.example:443: self-signed certificate"
+    )
 
 
 async def reach(url: str, key: str | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, inf, isnan
 
 from partynli.analysis.planner.spread import Spread
 
@@ -70,6 +70,11 @@ class Shortfall:
     """Width with so many participants and endless trials."""
     most_items: float
     """Width with endless items, too."""
+
+    @property
+    def is_undefined(self) -> bool:
+        """Whether the pilot leaves the figure undefined."""
+        return isnan(self.endless)
 
     @property
     def bound_by_participants(self) -> bool:

@@ -94,6 +94,7 @@ def _of_alpha(disagreement: Effects, worlds: Floats, n: int) -> Effects:
     """Effects on alpha = 1 - D_o / D_e: a vote moves the disagreement on its item, D_o, and that of all labels, D_e."""
     overall = worlds.mean(1)
     by_chance = 1 - (overall**2).sum(-1)
+    by_chance = np.where(by_chance > 0, by_chance, np.nan)  # with a single label, alpha is undefined
     moved = -2 / n * (overall - (overall**2).sum(-1, keepdims=True))
     ratio = disagreement.expected / by_chance
     vote = (ratio[:, None] * moved)[:, None] - disagreement.vote

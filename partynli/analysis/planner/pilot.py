@@ -15,6 +15,9 @@ from partynli.metrics import draw_dirichlet
 
 Floats = NDArray[np.float64]
 
+_WHOLE = 0.95
+"""Share of a participant's items that a trial must have: a few calls always fail."""
+
 _FIRMEST, _LOOSEST = 1e-2, 1e3
 """Bounds of the prior's weight in votes: items that all differ, and items that are all the same."""
 
@@ -44,17 +47,20 @@ class Pilot:
         Raises
         ------
         InputError
-            Fewer than two participants, or than two trials of each: there is no spread to learn from.
+            Fewer than two participants, or than two trials of each, or no item that two of them answered: there is no
+            spread to learn from.
         """
         codes = answers.simple[list(members)]
         trials = (codes != NOT_ASKED).any(axis=2).sum(axis=1)
-        if len(members) < 2 or (few := int(trials.min())) < 2:
-            found = f"has {len(members)}" if len(members) < 2 else f"of {answers.names[members[int(trials.argmin())]]}"
-            why = f"{found} participant" if len(members) < 2 else f"has {few} {found}"
-            raise InputError(f"a pilot needs two participants or more, and two trials of each; this one {why}")
-        answered = (codes >= 0).any(axis=(0, 1))
-        if not answered.any():
-            raise InputError("the pilot holds no valid answer: there is nothing to plan from")
+        needs = "a pilot needs two participants or more, and two trials of each; this one has"
+        if (n := len(members)) < 2:
+            raise InputError(f"{needs} {n} participant{'s' * (n != 1)} with valid answers")
+        if (few := int(trials.min())) < 2:
+            raise InputError(f"{needs} {few} of {answers.names[members[int(trials.argmin())]]}")
+        who_answered = (codes >= 0).any(axis=1).sum(axis=0)
+        if (who_answered < 2).all():
+            raise InputError("no item of the pilot has valid answers of two participants: there is nothing to compare")
+        answered = who_answered > 0
         return cls(codes[:, :, answered], len(answers.labels), None if people is None else people[answered])
 
     def on(self, items: NDArray[np.bool_]) -> Pilot:
@@ -78,8 +84,26 @@ class Pilot:
 
     @property
     def n_trials(self) -> float:
-        """Valid answers of a participant to an item that it answered, on average."""
-        return float(self.cells[self.cells > 0].mean())
+        """Valid answers of a participant to an item that it answered, on average over `even` trials."""
+        cells = (self.even >= 0).sum(axis=1)
+        return float(cells[cells > 0].mean())
+
+    @cached_property
+    def even(self) -> Codes:
+        """(M, E, I) codes of the first trials, in which every participant was asked nearly all that it ever was.
+
+        A figure is taken trial by trial. Trials of some participants only, or of some items, would have fewer votes,
+        and give the figure of a smaller study.
+        """
+        asked = self.codes != NOT_ASKED
+        ever = asked.any(axis=1).sum(axis=1)
+        whole = (asked.sum(axis=2) >= _WHOLE * ever[:, None]).all(axis=0)
+        return self.codes[:, : max(1, int(whole.cumprod().sum()))]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the items that a participant answered validly, on average."""
+        return float((self.cells > 0).mean())
 
     @cached_property
     def votes(self) -> Counts:

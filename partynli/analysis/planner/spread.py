@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import isnan, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,11 @@ class Spread:
     """Participants of the pilot."""
 
     def width(self, trials: float, items: int) -> float:
-        """Width of the central 95 % of the figure over repeated studies; `trials` may be infinite."""
-        return _NORMAL * sqrt(self.variance(trials, items))
+        """Width of the central 95 % of the figure over repeated studies; NaN where the figure is undefined.
+
+        `trials` may be infinite.
+        """
+        return nan if isnan(self.expected) else _NORMAL * sqrt(self.variance(trials, items))
 
     def variance(self, trials: float, items: int) -> float:
         """Variance of the figure over repeated studies."""
@@ -139,7 +142,9 @@ def _anchored(
     there = modelled(half)
     ranks = np.random.default_rng([seed, 2]).permuted(np.tile(np.arange(m), (draws, 1)), axis=1)
     of_one, of_other = (figures_of(pilot, figure, ranks // half == part) for part in (0, 1))
-    total = float(np.nanmean((of_one - of_other) ** 2)) / 2
+    total = float(item_mean((of_one - of_other) ** 2)) / 2
+    if isnan(total):
+        return replace(here, expected=nan)
     first = max(0.0, total - there.second(trials, pilot.n_items))
     local = half * (there.itemwise + there.within / trials) / pilot.n_items
     scale = min(1.0, first / local) if local > 0 else 1.0
@@ -147,7 +152,7 @@ def _anchored(
     seen = figures_of(pilot, figure, ranks[: draws if whole < m else 1] < whole)
     return replace(
         here,
-        expected=here.expected + float(np.nanmean(seen)) - modelled(whole).expected,
+        expected=here.expected + float(item_mean(seen)) - modelled(whole).expected,
         between=max(0.0, first - local) / half * shrinks,
         itemwise=here.itemwise * scale,
         within=here.within * scale,
@@ -155,13 +160,13 @@ def _anchored(
 
 
 def figures_of(pilot: Pilot, figure: PlannedFigure, chosen: NDArray[np.bool_]) -> Floats:
-    """The figure of some of the pilot's participants, (draws, M), averaged over trials: (draws,)."""
+    """The figure of some of the pilot's participants, (draws, M), averaged over its even trials: (draws,)."""
     m, k = pilot.n_participants, pilot.n_labels
-    votes = (pilot.codes[..., None] == np.arange(k)).reshape(m, -1).astype(np.float32)
+    votes = (pilot.even[..., None] == np.arange(k)).reshape(m, -1).astype(np.float32)
     found, step = [], max(1, _CELLS // votes.shape[1])
     for start in range(0, len(chosen), step):
         counts = np.rint(chosen[start : start + step].astype(np.float32) @ votes).astype(np.int64)
-        of_trial = figure.of(counts.reshape(-1, *pilot.codes.shape[1:], k))
+        of_trial = figure.of(counts.reshape(-1, *pilot.even.shape[1:], k))
         found.append(item_mean(of_trial))
     return np.concatenate(found)
 

@@ -16,15 +16,16 @@ from partynli.analysis.planner.figure import TITLES
 from partynli.analysis.planner.pilot import Pilot
 from partynli.analysis.planner.spread import predictions
 from partynli.analysis.scope import people_in
-from partynli.cli.options import find_study, registry_option, runs_option
+from partynli.cli.options import WidthType, find_study, registry_option, runs_option
 from partynli.cli.output import console, echo_json, safe, shown
-from partynli.cli.plan.output import Findings, plan_json, print_plan, sample_line
+from partynli.cli.plan.output import Findings, plan_json, print_plan, sample_command
 from partynli.cli.plan.tolls import toll_of
-from partynli.cli.reading import Reading, answers_of, evened
+from partynli.cli.reading import Reading, answers_of, evened, trials_upto
 from partynli.errors import InputError
 
 _PARTICIPANTS = (5, 10, 15, 20, 30, 40, 60, 80)
 _TRIALS = (1, 2, 3, 5, 8, 10)
+_WELL_COVERED = 0.9
 
 
 class _Numbers(click.ParamType[tuple[int, ...]]):
@@ -59,7 +60,7 @@ class _Numbers(click.ParamType[tuple[int, ...]]):
     "--width",
     "widths",
     multiple=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=WidthType(),
     metavar="W",
     help="Wanted width of the 95 % interval: one, or one for each --metric in order.  [default: 0.1]",
 )
@@ -104,12 +105,12 @@ def command(
     wanted = _wanted(metrics, widths)
     reading = evened(answers_of(path))
     found = _find(path, reading, wanted, sizes, trials, n_items, group, draws, seed)
-    line = sample_line(found, reading, registry_path)
-    text = json.dumps(plan_json(found, line), indent=1, allow_nan=False)
+    command = sample_command(found, reading, registry_path)
+    text = json.dumps(plan_json(found, command), indent=1, allow_nan=False)
     if json_out is not None and str(json_out) == "-":
         echo_json(text)
         return 0
-    print_plan(found, line)
+    print_plan(found, command)
     if json_out is not None:
         try:
             json_out.write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -147,15 +148,30 @@ def _find(
 ) -> Findings:
     answers = reading.answers
     name, members = (group, members_of(answers, group)) if group is not None else largest_mix(answers)
+    silent = [one for one in members if not (answers.simple[one] >= 0).any()]
+    members = tuple(one for one in members if one not in silent)
     known, said = people_in(answers, people_of(reading.dataset, answers))
     source = next(iter(known), None)
     pilot = Pilot.of(answers, members, known[source] if source else None)
     notes = [*reading.notes, *said]
+    if silent:
+        notes.append(f"without a valid answer, and left out: {', '.join(answers.names[one] for one in silent)}")
+    if pilot.even.shape[1] < pilot.codes.shape[1]:
+        notes.append(f"figures are of {trials_upto(pilot.even.shape[1])}, which all participants have")
+    if pilot.coverage < _WELL_COVERED:
+        notes.append(
+            f"participants answered {pilot.coverage:.0%} of the items on average: a figure that all answer may differ"
+        )
     if "js" in wanted and pilot.people is None:
         del wanted["js"]
         notes.append("js is left out: no people's answers to these items")
         if not wanted:
             raise InputError("js needs people's answers to the items, and there are none; plan for entropy or alpha")
+    if "alpha" in wanted and pilot.n_items < 2:
+        del wanted["alpha"]
+        notes.append("alpha is left out: on a single item it says nothing")
+        if not wanted:
+            raise InputError("alpha needs two items or more, and the pilot has one; plan for entropy")
     asked = answers.simple[list(members)]
     if invalid := int((asked == ASKED_IN_VAIN).sum()):
         notes.append(

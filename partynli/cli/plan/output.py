@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,33 @@ class Findings:
 
     @property
     def lacking(self) -> list[Shortfall]:
-        """Why none does."""
-        return [] if self.enough else shortfalls(self.spreads, self.items, self.wanted)
+        """Why none does: of the figures that no design reaches, or that no design reaches together."""
+        if self.enough:
+            return []
+        alone = {
+            name: width
+            for name, width in self.wanted.items()
+            if not any(one.reaches({name: width}) for one in self.designs)
+        }
+        return shortfalls(self.spreads, self.items, alone or self.wanted)
 
 
-def print_plan(found: Findings, line: str | None) -> None:
+@dataclass(frozen=True)
+class Command:
+    """The command that samples the cheapest design."""
+
+    words: tuple[str, ...]
+    """Empty where nobody can be asked by it."""
+    lacks: tuple[str, ...]
+    """What it lacks of the design, or why there is none; one sentence each."""
+
+    @property
+    def line(self) -> str | None:
+        """For a shell; None where there is none."""
+        return shlex.join(self.words) if self.words else None
+
+
+def print_plan(found: Findings, command: Command | None) -> None:
     """Print widths, the designs that are enough, and the command that samples the cheapest."""
     pilot = found.pilot
     console.print(
@@ -75,11 +98,12 @@ def print_plan(found: Findings, line: str | None) -> None:
     console.print()
     if found.enough:
         _print_designs(found)
-        console.print(
-            f"\nthe cheapest: {line}" if line else "\nthe answers were imported: nobody can be asked by name",
-            soft_wrap=True,
-            markup=False,
-        )
+    if command is not None:
+        console.print()
+        if command.line is not None:
+            console.print(f"the cheapest: {safe(command.line)}", soft_wrap=True)
+        for lack in command.lacks:
+            console.print(safe(lack), soft_wrap=True)
     for one in found.lacking:
         _print_shortfall(one)
 
@@ -90,13 +114,19 @@ def _print_widths(found: Findings, name: str) -> None:
     rows = []
     for size in sorted({one.participants for one in found.designs}):
         designs = [one for one in found.designs if one.participants == size]
-        widths = [f"{one.widths[name]:.3f}{'*' if one.widths[name] <= found.wanted[name] else ' '}" for one in designs]
-        rows.append((f"{size}", f"{designs[0].expected[name]:.3f}", *widths))
+        widths = [
+            _shown(one.widths[name]) + ("*" if one.reaches({name: found.wanted[name]}) else " ") for one in designs
+        ]
+        rows.append((f"{size}", _shown(designs[0].expected[name]), *widths))
     console.print()
     heads = ("participants", "expected", *(f"T = {one} " for one in trials))
     title = f"{TITLES[name]}{against}: width with T trials; * at most {found.wanted[name]:g}"
     console.print(safe(title), style="italic")
     print_rows(heads, rows)
+
+
+def _shown(value: float) -> str:
+    return "–" if isnan(value) else f"{value:.3f}"
 
 
 def _print_designs(found: Findings) -> None:
@@ -115,6 +145,9 @@ def _print_designs(found: Findings) -> None:
 
 
 def _print_shortfall(one: Shortfall) -> None:
+    if one.is_undefined:
+        console.print(f"{one.figure}: undefined on the pilot's answers, so nothing can be told of it", soft_wrap=True)
+        return
     if one.bound_by_participants:
         why = (
             f"no number of trials helps, since participants differ: {one.participants} of them leave {one.endless:.3f} "
@@ -126,12 +159,16 @@ def _print_shortfall(one: Shortfall) -> None:
     console.print(f"{one.figure}: no design here has an interval of {one.wanted:g}; {why}", soft_wrap=True)
 
 
-def sample_line(found: Findings, reading: Reading, registry_path: Path | None) -> str | None:
-    """The command that samples the cheapest design; None where there is none, or nobody can be asked."""
-    if not found.enough or any(one.route == "imported" for one in found.members):
+def sample_command(found: Findings, reading: Reading, registry_path: Path | None) -> Command | None:
+    """The command that samples the cheapest design; None where no design is enough."""
+    if not found.enough:
         return None
-    best, plan = found.enough[0], reading.manifest["plan"]
+    if any(one.route == "imported" for one in found.members):
+        return Command((), ("the answers were imported: nobody can be asked by name",))
     names = [one.name for one in found.members]
+    if varied := [name for name in names if "@" in name]:
+        return Command((), (f"{varied[0]} is a participant of an experiment, which cannot be asked by name",))
+    best, plan = found.enough[0], reading.manifest["plan"]
     mix = next((name for name, those in mixes_in(registry_path).items() if set(those) == set(names)), None)
     more = best.participants - len(names)
     if mix is not None and more >= 0:
@@ -141,13 +178,13 @@ def sample_line(found: Findings, reading: Reading, registry_path: Path | None) -
     given = ["--task", plan["task"]] if plan.get("task", "livenli") != "livenli" else []
     given += ["--registry", str(registry_path)] if registry_path else []
     words = ["partynli", "sample", *who, "--trials", str(best.trials), "--items", plan["items"], *given]
-    others = f"   and {more} more participants, by --participant NAME" if more > 0 else ""
+    lacks = [f"the design has {more:,} more participants: add each by --participant NAME"] if more > 0 else []
     if found.items != plan["n_items"]:
-        others += f"   with {found.items} items in the place of {plan['items']}"
-    return shlex.join(words) + others
+        lacks.append(f"the design has {found.items:,} items: give them by --items in the place of {plan['items']}")
+    return Command(tuple(words), tuple(lacks))
 
 
-def plan_json(found: Findings, line: str | None) -> dict[str, Any]:
+def plan_json(found: Findings, command: Command | None) -> dict[str, Any]:
     """Everything as JSON, schema 1."""
     best = next(iter(found.enough), None)
     return {
@@ -167,18 +204,25 @@ def plan_json(found: Findings, line: str | None) -> dict[str, Any]:
         "notes": list(found.notes),
         "designs": [_design_json(one, found) for one in found.designs],
         "cheapest": None if best is None else {"participants": best.participants, "trials": best.trials},
-        "command": line,
+        "command": None if command is None else command.line,
+        "command_lacks": [] if command is None else list(command.lacks),
         "lacking": [
             {
                 "figure": one.figure,
                 "wanted": one.wanted,
                 "participants": one.participants,
                 "width_with_endless_trials": number(one.endless),
-                "bound_by": "participants" if one.bound_by_participants else "trials",
+                "bound_by": _bound(one),
             }
             for one in found.lacking
         ],
     }
+
+
+def _bound(one: Shortfall) -> str | None:
+    if one.is_undefined:
+        return None
+    return "participants" if one.bound_by_participants else "trials"
 
 
 def _design_json(one: Design, found: Findings) -> dict[str, Any]:

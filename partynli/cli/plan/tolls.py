@@ -51,8 +51,7 @@ def _limits(
 
 
 def _measured(path: Path, members: Sequence[Participant], begun: int) -> tuple[Bottleneck, ...]:
-    with Run.open(path) as run:
-        seen = [one for id_, one in run.trials.observed().items() if id_ in {member.id for member in members}]
-    if not seen or begun < 2:
+    if begun < 2:
         return ()
-    return (Bottleneck((max(one.last for one in seen) - min(one.first for one in seen)) / begun, 1.0),)
+    with Run.open(path) as run:
+        return (Bottleneck(run.trials.busy_s([one.id for one in members]) / begun, 1.0),)

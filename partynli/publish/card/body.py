@@ -82,7 +82,7 @@ def _use(about: Described) -> str:
 def _making(about: Described) -> str:
     run, plan, task = about.export.run, about.plan, about.task
     commit = f", commit {escape(run['commit'])}" if run.get("commit") else ""
-    trials = sorted(set(plan["trials"]))
+    trials = about.trials_an_item
     often = f"{trials[0]:,}" if len(trials) == 1 else f"{trials[0]:,} to {trials[-1]:,}" if trials else "0"
     made = f"partynli {escape(run.get('partynli', 'of an unknown version'))}{commit}"
     facts = [

@@ -88,7 +88,7 @@ def _rai(about: Described) -> dict[str, Any]:
         "rai:dataCollectionType": ["Experiments", "Software Collection"],
         "rai:dataCollectionMissingData": missing(about),
         "rai:dataAnnotationProtocol": protocol(about),
-        "rai:annotationsPerItem": str(sum(about.plan["trials"])),
+        "rai:annotationsPerItem": about.answers_an_item,
         "rai:machineAnnotationTools": tools(about),
         "rai:dataLimitations": limits(about),
         "rai:dataBiases": [

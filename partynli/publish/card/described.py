@@ -12,6 +12,7 @@ from partynli.publish.card.sources import STUDY, Source, source_of
 from partynli.publish.tables.folder import Export
 from partynli.publish.tables.licences import base_name
 from partynli.records import ANSWER
+from partynli.sampling.plan import MIN_ROUNDS, width_of
 
 PERSON = "human"
 """Provider of answers that people gave."""
@@ -55,6 +56,24 @@ class Described:
         """The plan as the run's manifest keeps it."""
         found: Mapping[str, Any] = self.export.run["plan"]
         return found
+
+    @property
+    def trials_an_item(self) -> list[int]:
+        """Numbers of trials that a participant was asked about an item, in order; the ends, where items stopped early.
+
+        Empty where nobody took part.
+        """
+        planned = sorted(set(self.plan["trials"]))
+        stops_early = planned and width_of(self.plan) is not None
+        return sorted({min(MIN_ROUNDS, planned[0]), planned[-1]}) if stops_early else planned
+
+    @property
+    def answers_an_item(self) -> str:
+        """How many answers an item was to have; at least and at most, where items stopped early."""
+        most = sum(self.plan["trials"])
+        if width_of(self.plan) is None:
+            return str(most)
+        return f"{sum(min(MIN_ROUNDS, trials) for trials in self.plan['trials'])} to {most}"
 
     @property
     def items(self) -> str:

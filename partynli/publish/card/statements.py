@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from partynli.publish.card.described import PERSON, Described
+from partynli.sampling.plan import MIN_ROUNDS, width_of
 
 SYNTHETIC = "SYNTHETIC: answers come from simulated participants and say nothing about any model."
 
@@ -29,6 +30,12 @@ def protocol(about: Described) -> list[str]:
         lines.append(f"class_multi is the set as chosen; class_simple is {task['collapse_to']} for any larger set.")
     if reasks := about.plan.get("reasks"):
         lines.append(f"An answer that cannot be read is asked for again, unchanged, up to {reasks} times.")
+    if width := width_of(about.plan):
+        lines.append(
+            f"Items have different numbers of answers: one was asked about no more once it had {MIN_ROUNDS} trials or "
+            f"more and the 95 % interval of the entropy of its labels was narrower than {width:g} nats. Figures are of "
+            "the trials that all items have; judgments and distributions hold all of them."
+        )
     lines.append("A trial without a readable answer has the label error, which is missing data and never a label.")
     return lines
 
