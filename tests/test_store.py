@@ -311,7 +311,7 @@ def test_another_plan_is_refused_and_named_and_nothing_is_changed(path: Path, pl
     others = {
         "items_hash": study.plan(list(plan.participants), items=4),
         "participants": study.plan(list(plan.participants[:1]), items=3),
-        "trials": study.plan(list(plan.participants), items=3, trials=5),
+        "trials": study.plan(list(plan.participants), items=3, trials=1),
         "reasks": study.plan(list(plan.participants), items=3, reasks=0),
     }
     for key, other in others.items():
@@ -325,8 +325,24 @@ def test_another_plan_is_refused_and_named_and_nothing_is_changed(path: Path, pl
 
 
 def test_the_old_and_the_new_value_are_told(path: Path, plan: Any, study: Any) -> None:
-    other = study.plan(list(plan.participants), items=3, trials=5)
-    with pytest.raises(PlanMismatchError, match=r"trials was \[2,2\], now \[5,5\]"), begin(path, other):
+    other = study.plan(list(plan.participants), items=3, trials=1)
+    with pytest.raises(PlanMismatchError, match="trials was 2 each, now 1 each"), begin(path, other):
+        pass
+    one = dict(zip((one.id for one in plan.participants), (9, 1), strict=True))
+    with (
+        pytest.raises(PlanMismatchError, match=r"trials was 2 each, now \[9,1\]"),
+        begin(path, replace(plan, trials=one)),
+    ):
+        pass
+
+
+def test_more_trials_are_added_to_a_run_and_the_manifest_says_since_when(path: Path, plan: Any, study: Any) -> None:
+    put(path, [attempt("k")])
+    with begin(path, study.plan(list(plan.participants), items=3, trials=5)) as run:
+        assert run.manifest["plan"]["trials"] == [5, 5]
+        assert run.manifest["grown"] == [{"before": {"trials": [2, 2]}, "created": None}]
+        assert not run.is_empty
+    with pytest.raises(PlanMismatchError, match="trials was 5 each, now 2 each"), begin(path, plan):
         pass
 
 

@@ -48,6 +48,12 @@ def parsed(text: str, database: Path) -> dict[str, Any]:
 
 
 def short(value: object) -> str:
-    """A value for a message, not longer than it bears."""
+    """A value for a message, not longer than it bears; a number that is the same for everybody stands once.
+
+    >>> short([5, 5, 5]), short([5, 1])
+    ('5 each', '[5,1]')
+    """
+    if isinstance(value, list) and len({canonical_json(one) for one in value}) == 1 and isinstance(value[0], int):
+        return f"{value[0]} each"
     text = canonical_json(value)
     return text if len(text) <= 60 else text[:57] + "..."

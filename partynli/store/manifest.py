@@ -79,3 +79,15 @@ def comparable_plans(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dic
         {**one["plan"], **{key: json.loads(canonical_json(task[key])) for key in told}}
         for one, task in zip((old, new), tasks, strict=True)
     ]
+
+
+def asks_more(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Keys of a plan by which the new one asks for all that the old one does, and for more."""
+    more = []
+    fewer, trials = old["trials"], new["trials"]
+    if len(fewer) == len(trials) and fewer != trials and all(map(int.__le__, fewer, trials)):
+        more.append("trials")
+    wide, narrow = old.get("until_ci"), new.get("until_ci")
+    if wide and narrow and narrow["width"] < wide["width"]:
+        more.append("until_ci")
+    return more

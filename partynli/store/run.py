@@ -17,7 +17,7 @@ from partynli.store.batches import Batches
 from partynli.store.database import connect, explained, hold, plain, transaction
 from partynli.store.items import StoredItems, parsed, short
 from partynli.store.layout import lay_out, remove_unfinished
-from partynli.store.manifest import comparable_plans, read_manifest, write_manifest
+from partynli.store.manifest import asks_more, comparable_plans, read_manifest, write_manifest
 from partynli.store.rows import VERSION, Attempt, AttemptStatus, Judged, JudgmentRow, Outcome, Tally
 from partynli.store.trials import StoredTrials
 
@@ -135,18 +135,19 @@ class Run:
         self.close()
 
     def adopt(self, manifest: Mapping[str, Any]) -> None:
-        """Go on by this plan, which must be the run's own, or settle items at a narrower width.
+        """Go on by this plan, which must be the run's own, or ask for more: more trials, a narrower width.
 
-        A narrower width asks for all that the wider one asked for: the run is as if it had been begun with it.
+        Such a plan asks for all that the run's own asked for: the run is as if it had been begun with it.
         """
         plan, kept = manifest["plan"], self.manifest["plan"]
-        new, old = (one.get("until_ci") for one in (plan, kept))
-        if not (old and new and new["width"] < old["width"]):
-            self.check_same_plan(manifest)
+        before = {key: kept[key] for key in asks_more(kept, plan)}
+        self.check_same_plan({**manifest, "plan": {**plan, **before}})
+        if not before:
             return
-        self.check_same_plan({**manifest, "plan": {**plan, "until_ci": old}})
+        grown = [*self.manifest.get("grown", ()), {"before": before, "created": manifest.get("created")}]
+        more = {key: plan[key] for key in before}
         try:
-            write_manifest(self.path, {**self.manifest, "plan": {**kept, "until_ci": new}})
+            write_manifest(self.path, {**self.manifest, "plan": {**kept, **more}, "grown": grown})
         except OSError as error:
             raise StoreError(f"run {self.path} cannot be written: {plain(error)}") from None
         self.manifest = read_manifest(self.path)

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -280,10 +281,25 @@ def test_a_price_that_is_not_known_refuses_a_budget(partynli: Any, registry: Any
     assert "has none for a" in one_line(done)
 
 
+def test_more_trials_on_the_same_run_ask_only_for_what_is_new(partynli: Any, tmp_path: Path) -> None:
+    def trials_of(run: str) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(tmp_path / "runs" / run / "run.sqlite")) as db:
+            return sorted(db.execute("SELECT trial_key, class_multi, explanation FROM judgment"))
+
+    assert partynli("sample", "--mix", "demo", "--trials", "2", "--run", "r").returncode == 0
+    first = trials_of("r")
+    more = partynli("sample", "--mix", "demo", "--trials", "3", "--run", "r")
+    assert more.returncode == 0, more.stderr
+    assert "720 of 720 trials done" in more.stdout
+    partynli("sample", "--mix", "demo", "--trials", "3", "--run", "anew")
+    assert set(first) < set(trials_of("r"))
+    assert trials_of("r") == trials_of("anew")
+
+
 def test_a_run_of_another_plan_is_not_touched(partynli: Any, tmp_path: Path) -> None:
-    assert partynli("sample", "--mix", "demo", "--trials", "1", "--run", "r").returncode == 0
+    assert partynli("sample", "--mix", "demo", "--trials", "2", "--run", "r").returncode == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "runs" / "r").iterdir()}
-    done = partynli("sample", "--mix", "demo", "--trials", "2", "--run", "r")
+    done = partynli("sample", "--mix", "demo", "--trials", "1", "--run", "r")
     assert done.returncode == 2
     assert "made by another plan" in one_line(done)
     after = {path.name: path.read_bytes() for path in (tmp_path / "runs" / "r").iterdir()}

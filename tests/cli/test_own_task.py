@@ -166,7 +166,7 @@ def test_all_its_figures(partynli: Any, own: Any, tmp_path: Path) -> None:
     out = good(partynli("report", "r", "--out", "all", "--explanations", "--embedder", "tfidf"))
     assert "no figure ternary: it takes three labels, and the task has 7" in out
     drawn = {file.stem for file in (tmp_path / "all" / "plots").iterdir()}
-    assert {"consistency", "curve", "entropy", "explanations", "item", "randommix"} <= drawn
+    assert {"consistency", "curve", "entropy", "explanations", "randommix"} <= drawn
 
 
 def test_ordered_labels_have_figures_of_their_own(partynli: Any, own: Any, tmp_path: Path) -> None:
