@@ -153,6 +153,8 @@ def _human(task: Task, source: str, items: Sequence[str], carried: Dataset | Non
     dataset, notes = _own_human(task, source, items, None if is_tasks else carried)
     if dataset is not None:
         return dataset, notes
+    if source == "demo":  # nothing to look up, and nothing to download on a first try
+        return None, [*notes, "no human data: nobody has annotated the demo items"]
     if task.human is None:
         beside = f"{base_name(source)} has no columns {', '.join(human_columns(task.labels))}, and "
         is_file = source.lower().endswith(SUFFIXES)

@@ -98,7 +98,7 @@ def figure_name(metric: str) -> str:
 def name_of(row: Row, scope: Scope, *, as_single: bool = False) -> str:
     """How a table names a row."""
     if row.kind == "human":
-        return f"Human {titled(row.name)}"
+        return "People" if row.name == "human" else f"Human {titled(row.name)}"
     if as_single and row is single(scope):
         return f"SINGLE {row.name}"
     return row.name
