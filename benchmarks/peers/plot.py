@@ -18,6 +18,7 @@ from table import HERE, PARTYNLI, values
 
 from partynli.report.plots import style
 
+TICKS = [first * 10.0**power for power in range(-2, 5) for first in (1, 2, 3, 5)]
 PANELS = (
     ("calls a second", "speed", "calls_per_s", True),
     ("CPU seconds per 1,000 calls", "speed", "cpu_s_per_1000", True),
@@ -39,9 +40,9 @@ def draw(results: dict[str, Any], stem: Path) -> Path:
                 _point(axes, place, key, values(results, scenario, key, figure))
             if logarithmic:
                 axes.set_xscale("log")
-                axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+                axes.xaxis.set_major_locator(ticker.FixedLocator(TICKS))
+                axes.xaxis.set_minor_locator(ticker.NullLocator())
                 axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-                axes.xaxis.set_minor_formatter(ticker.NullFormatter())
             axes.set_ylim(-0.6, len(keys) - 0.4)
             axes.set_title(title, loc="left")
             axes.set_yticks(range(len(keys)), [results["peers"][key]["name"] for key in keys])
