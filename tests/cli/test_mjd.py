@@ -307,7 +307,7 @@ def test_the_newest_run_of_each_kind_is_the_default(mjd: Run, partynli: Run, fil
         ((*SIM, "--explanations", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
         ((*SIM, "--orders", "some"), "all or a number"),
         ((*SIM, "--orders", "0"), "all or a number"),
-        ((*SIM, "--prompts", "."), "not there"),
+        ((*SIM, "--prompts", "."), "unknown task 'mjd'"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(mjd: Run, files: Path, args: tuple[str, ...], why: str) -> None:
