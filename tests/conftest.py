@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import sqlite3
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
+from partynli.cli import main
 from partynli.prompts import load_task
 from partynli.records import Item, Participant, Price, Task
 from partynli.sampling.engine import Engine
@@ -208,6 +211,29 @@ def partynli_alone(tmp_path: Path, environ: dict[str, str]) -> Callable[..., sub
     def run(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "partynli", *args]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environ | more, timeout=120)
+
+    return run
+
+
+@pytest.fixture
+def partynli_here(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same in this process, which spares the start of another one."""
+
+    def run(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
+        out, err, given = io.StringIO(), io.StringIO(), sys.argv
+        with monkeypatch.context() as meanwhile:
+            meanwhile.chdir(tmp_path)
+            for name, value in (environ | more).items():
+                meanwhile.setenv(name, value)
+            sys.argv = ["partynli", *args]
+            try:
+                with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+                    main()
+            finally:
+                sys.argv = given
+        return subprocess.CompletedProcess(args, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
     return run
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from partynli.cli import main
 from partynli.prompts import load_task
 from partynli.records import Item, Participant
 from partynli.sampling.plan import Plan
@@ -25,29 +21,6 @@ ROOT = Path(__file__).parents[2]
 def partynli(partynli_alone: Callable[..., subprocess.CompletedProcess[str]]) -> object:
     """What a module's tests run; many have it run here, see `partynli_here`."""
     return partynli_alone
-
-
-@pytest.fixture
-def partynli_here(
-    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The same in this process, which spares the start of another one."""
-
-    def run(*args: str, **more: str) -> subprocess.CompletedProcess[str]:
-        out, err, given = io.StringIO(), io.StringIO(), sys.argv
-        with monkeypatch.context() as meanwhile:
-            meanwhile.chdir(tmp_path)
-            for name, value in (environ | more).items():
-                meanwhile.setenv(name, value)
-            sys.argv = ["partynli", *args]
-            try:
-                with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-                    main()
-            finally:
-                sys.argv = given
-        return subprocess.CompletedProcess(args, int(ended.value.code or 0), out.getvalue(), err.getvalue())
-
-    return run
 
 
 @pytest.fixture
