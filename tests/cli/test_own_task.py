@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def one_line(done: Any) -> str:
 
 
 def answers_in(tmp_path: Path, run: str, column: str = "class_multi") -> list[str]:
-    with sqlite3.connect(tmp_path / "runs" / run / "run.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "runs" / run / "run.sqlite")) as db:
         return [found for (found,) in db.execute(f"SELECT {column} FROM judgment ORDER BY trial_key")]
 
 
@@ -178,7 +179,7 @@ def test_ordered_labels_have_figures_of_their_own(partynli: Any, own: Any, tmp_p
     assert "W: Wasserstein distance on the order of the labels" in " ".join(text.split())
     scope = json.loads(good(partynli("report", "r", "--json")))["scopes"]["all"]
     (mix,) = [one for one in scope["groups"] if one["name"] == "run"]
-    with sqlite3.connect(tmp_path / "runs" / "r" / "run.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "runs" / "r" / "run.sqlite")) as db:
         rows = db.execute("SELECT trial, participant, item, class_simple FROM judgment").fetchall()
     with (tmp_path / "people.csv").open(newline="") as file:
         people = {row["uid"]: [int(row[f"human_{k}"]) for k in "1234"] for row in csv.DictReader(file)}
