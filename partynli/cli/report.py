@@ -226,7 +226,9 @@ def _print_scope(scope: Scope, overview: Overview) -> None:
     for note in scope.notes:
         console.print(f"note: {safe(note)}", style="dim")
     if not scope.human:
-        console.print("note: no people's answers to these items: human rows and distances are empty", style="dim")
+        console.print(
+            "note: no people's answers to these items: distances and what people would give are left out", style="dim"
+        )
     if twin := twin_of_everybody(scope):
         console.print(f"note: all participants together are {safe(twin)}", style="dim")
     _print_sheet(sheet_2(scope, chosen, digits))

@@ -41,7 +41,7 @@ def _scope(scope: Scope, overview: Overview) -> Iterable[str]:
     yield f"## Scope {escape(scope.name)}: {len(scope.items)} item{'s' * (len(scope.items) != 1)}{synthetic}"
     notes = list(scope.notes)
     if not scope.human:
-        notes.append("no people's answers to these items: human rows, distances and ceilings are empty")
+        notes.append("no people's answers to these items: distances and what people would give are left out")
     if twin := twin_of_everybody(scope):
         notes.append(f"all participants together are {twin}")
     yield from _list(notes)

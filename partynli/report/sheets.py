@@ -5,8 +5,9 @@ Names in them are untrusted: whoever prints a cell escapes it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from partynli.analysis.figures import RAREFIED_TO, Figure
 from partynli.analysis.honesty import Honesty, Range
@@ -25,6 +26,9 @@ SOURCES: Mapping[str, str] = {
 NOTHING = "–"
 NAN = float("nan")
 _NOT_THERE = Figure()
+_Of = TypeVar("_Of")
+_Column = tuple[str, Callable[[_Of], str]]
+"""A column's head, and its cell of what a row stands for."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ class Sheet:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+
+
+def _laid_out(title: str, rows: Sequence[_Of], columns: Sequence[_Column[_Of]], note: str) -> Sheet:
+    cells = tuple(tuple(cell(row) for _, cell in columns) for row in rows)
+    return Sheet(title, tuple(head for head, _ in columns), cells, note)
 
 
 def rounded(value: float, digits: int = 3) -> str:
@@ -119,11 +128,11 @@ def sheet_2(scope: Scope, convention: Convention, digits: int) -> Sheet:
             cells.append(with_sd(of(row, "js_distance", source), digits))
         rows.append(tuple(cells))
     best = single(scope)
-    note = "± is the sd over items. "
+    note = "As Table 2 of Kulmizev et al. (2026). ± is the sd over items. "
     if best is not None:
         many = sum(one.kind == "participant" for one in scope.groups)
         note += f"SINGLE is the best of {many} participants by {_js(convention)}, which flatters single models."
-    return Sheet("Table 2: label variation", tuple(heads), tuple(rows), note.strip())
+    return Sheet("Label variation", tuple(heads), tuple(rows), note.strip())
 
 
 def _own_heads(convention: Convention) -> tuple[str, str]:
@@ -137,79 +146,78 @@ def _js(convention: Convention) -> str:
 def sheet_5(scope: Scope, convention: Convention, digits: int, labels: Sequence[str]) -> Sheet:
     """Table 5: mixes and every participant."""
     source = main_source(scope)
-    dcor = any("distance_correlation" in row.against.get(source or "", {}) for row in scope.groups)
-    heads = [
-        "",
-        "\nH",
-        f"\n{_js(convention)}",
-        "KL\nP‖Q",
-        "KL\nQ‖P",
-        "\nTVD",
-        "\nAgree",
-        *(["\nD.Corr"] if dcor else []),
-    ]
+    distances = {
+        "js_distance": f"\n{_js(convention)}",
+        "kl_pq": "KL\nP‖Q",
+        "kl_qp": "KL\nQ‖P",
+        "tvd": "\nTVD",
+        "agreement": "\nAgree",
+        "distance_correlation": "\nD.Corr",
+    }
+    if source is None:
+        distances = {}
+    elif not any("distance_correlation" in row.against.get(source, {}) for row in scope.groups):
+        del distances["distance_correlation"]
+    heads = ["", "\nH", *distances.values()]
     heads += ["\nα", "labels\nan item", *(f"%\n{label}" for label in labels), "valid\n/ asked"]
     rows = []
     for row in table_5(scope):
-        against = ["js_distance", "kl_pq", "kl_qp", "tvd", "agreement", *(["distance_correlation"] if dcor else [])]
         cells = [name_of(row, scope), rounded(of(row, "entropy").value, digits)]
-        cells += [rounded(of(row, name, source).value, digits) for name in against]
+        cells += [rounded(of(row, name, source).value, digits) for name in distances]
         cells += [rounded(of(row, "alpha").value, digits), rounded(of(row, "consistency").value, digits)]
         cells += [rounded(100 * row.label_shares[label], 0) for label in labels]
         cells.append(f"{row.n_valid}/{row.n_asked}")
         rows.append(tuple(cells))
-    people = f"P is {titled(source)}, Q the row. " if source else ""
-    return Sheet(
-        "Table 5: mixes and participants",
-        tuple(heads),
-        tuple(rows),
-        f"{people}KL with eps {convention.kl_eps:g}: it mostly counts empty cells. labels an item: distinct ones over "
-        "a participant's trials, 1 = always the same.",
+    note = (
+        "As Table 5 of Kulmizev et al. (2026). labels an item: distinct ones over a participant's trials, 1 = always "
+        "the same."
     )
+    if source is not None:
+        kl = f"KL with eps {convention.kl_eps:g}: it mostly counts empty cells."
+        note += f" P is {titled(source)}, Q the row. {kl}"
+    return Sheet("Mixes and participants", tuple(heads), tuple(rows), note)
 
 
 def sheet_own(scope: Scope, digits: int) -> Sheet:
     """What stands behind H and alpha: intervals, and what people's votes would give at the row's size."""
     n = len(scope.items)
-    ordered = any("alpha_ordinal" in row.figures for row in scope.groups)
-    rows = [
-        (
-            name_of(row, scope),
-            f"{row.n_valid}/{row.n_asked}",
-            str(row.size),
-            with_interval(of(row, "entropy"), digits, n),
-            rounded(of(row, "entropy").ceiling, digits),
-            f"{rounded(rarefied.value, digits)} {_partly(rarefied, n)}".rstrip(),
-            with_interval(of(row, "alpha"), digits, n),
-            rounded(of(row, "alpha").ceiling, digits),
-            *_ordinal_cells(row, ordered, digits, n),
-        )
-        for row in _with_votes(scope)
-        for rarefied in [of(row, "entropy_rarefied")]
+    entropies: list[_Column[Row]] = [
+        ("\nH [95 %]", lambda row: with_interval(of(row, "entropy"), digits, n)),
+        ("H of\npeople", lambda row: rounded(of(row, "entropy").ceiling, digits)),
+        (f"H at\n{RAREFIED_TO} votes", lambda row: _rarefied(of(row, "entropy_rarefied"), digits, n)),
     ]
-    heads = (
-        "",
-        "valid\n/ asked",
-        "votes\nan item",
-        "\nH [95 %]",
-        "H of\npeople",
-        f"H at\n{RAREFIED_TO} votes",
-        "\nα [95 %]",
-        "α of\npeople",
-        *(("ordinal\nα [95 %]", "of\npeople", "within a\nparticipant") if ordered else ()),
+    alphas: list[_Column[Row]] = [
+        ("\nα [95 %]", lambda row: with_interval(of(row, "alpha"), digits, n)),
+        ("α of\npeople", lambda row: rounded(of(row, "alpha").ceiling, digits)),
+    ]
+    ordered: list[_Column[Row]] = [
+        ("ordinal\nα [95 %]", lambda row: with_interval(of(row, "alpha_ordinal"), digits, n)),
+        ("of\npeople", lambda row: rounded(of(row, "alpha_ordinal").ceiling, digits)),
+        ("within a\nparticipant", lambda row: rounded(of(row, "alpha_within_ordinal").value, digits)),
+    ]
+    note = f"H grows with the number of votes: compare it at {RAREFIED_TO}"
+    if scope.human:
+        note = f"people: what as many votes of people give. {note}, or with people's"
+    else:
+        for columns in (entropies, alphas, ordered):
+            del columns[1]
+    return _laid_out(
+        "H and α with their intervals",
+        _with_votes(scope),
+        [
+            ("", lambda row: name_of(row, scope)),
+            ("valid\n/ asked", lambda row: f"{row.n_valid}/{row.n_asked}"),
+            ("votes\nan item", lambda row: str(row.size)),
+            *entropies,
+            *alphas,
+            *(ordered if any("alpha_ordinal" in row.figures for row in scope.groups) else []),
+        ],
+        f"{note}. (n): the figure is defined on n items only.",
     )
-    note = (
-        f"people: what as many votes of people give. H grows with the number of votes: compare it at {RAREFIED_TO}, or "
-        "with people's. (n): the figure is defined on n items only."
-    )
-    return Sheet("H and α with their intervals", heads, tuple(rows), note)
 
 
-def _ordinal_cells(row: Row, ordered: bool, digits: int, n: int) -> tuple[str, ...]:
-    if not ordered:
-        return ()
-    alpha, within = of(row, "alpha_ordinal"), of(row, "alpha_within_ordinal")
-    return with_interval(alpha, digits, n), rounded(alpha.ceiling, digits), rounded(within.value, digits)
+def _rarefied(figure: Figure, digits: int, of: int) -> str:
+    return f"{rounded(figure.value, digits)} {_partly(figure, of)}".rstrip()
 
 
 def sheet_against(scope: Scope, source: str, convention: Convention, digits: int) -> Sheet:
@@ -254,29 +262,49 @@ def _with_votes(scope: Scope) -> list[Row]:
 
 def sheet_honesty(checks: Sequence[Honesty], digits: int) -> Sheet:
     """What the figures of mixes and experiments rest on."""
-    rows = []
-    for one in checks:
-        gap = [one.gap.total, one.gap.marginal, one.gap.item, one.gap.total_recalibrated] if one.gap else [NAN] * 4
-        distance = one.jackknife.get("js_distance", Range(NAN, NAN))
-        rows.append(
-            (
-                one.group,
-                str(one.participants),
-                rounded(one.effective_centred, 1),
-                rounded(one.effective_raw, 1),
-                *(rounded(part, digits) for part in gap),
-                span(distance, digits) or NOTHING,
-                span(one.bounds.get("js_distance", one.bounds["entropy"]), digits) or NOTHING,
-            )
+    title = "What mixes and experiments rest on"
+    group: list[_Column[Honesty]] = [
+        ("", lambda one: one.group),
+        ("partici-\npants", lambda one: str(one.participants)),
+    ]
+    if all(one.source is None for one in checks):
+        return _laid_out(
+            title,
+            checks,
+            [
+                *group,
+                ("\nworth", lambda one: rounded(one.effective_raw, 1)),
+                ("H if errors\na label", lambda one: span(one.bounds["entropy"], digits) or NOTHING),
+            ],
+            "worth: effective number of participants, by how alike they answer. H if errors a label: range of H if "
+            "missing answers had been one label.",
         )
-    heads = ["", "partici-\npants", "\nworth", "\n(raw)", "\nJSD", "= label\nbias", "\n+ items", "recali-\nbrated"]
-    heads += ["JS by par-\nticipants", "if errors\na label"]
-    return Sheet(
-        "What mixes and experiments rest on",
-        tuple(heads),
-        tuple(rows),
+
+    def part(name: str) -> Callable[[Honesty], str]:
+        return lambda one: rounded(getattr(one.gap, name, NAN), digits)
+
+    return _laid_out(
+        title,
+        checks,
+        [
+            *group,
+            ("\nworth", lambda one: rounded(one.effective_centred, 1)),
+            ("\n(raw)", lambda one: rounded(one.effective_raw, 1)),
+            ("\nJSD", part("total")),
+            ("= label\nbias", part("marginal")),
+            ("\n+ items", part("item")),
+            ("recali-\nbrated", part("total_recalibrated")),
+            (
+                "JS by par-\nticipants",
+                lambda one: span(one.jackknife.get("js_distance", Range(NAN, NAN)), digits) or NOTHING,
+            ),
+            (
+                "if errors\na label",
+                lambda one: span(one.bounds.get("js_distance", one.bounds["entropy"]), digits) or NOTHING,
+            ),
+        ],
         "worth: effective number of participants, by how alike they stray from people; more than there are, where they "
-        "stray in opposite directions. recalibrated: JSD left once "
+        "stray in opposite directions. (raw): by how alike they answer. recalibrated: JSD left once "
         "labels are used as often as people use them. JS by participants: 95 % jackknife. if errors a label: range of "
         "JS (of H without human data) if missing answers had been one label.",
     )

@@ -43,6 +43,15 @@ def test_report_of_a_run_without_people(partynli: Partynli, judged_run: Callable
     text = (path / "report.md").read_text()
     assert text.startswith("# Report of run toy")
     assert "no human data" in text
+    heads = [
+        line for above, line in zip(text.splitlines(), text.splitlines()[2:], strict=False) if above.startswith("### ")
+    ]
+    assert heads == [
+        "|  | H (nats) | α |",
+        "|  | H | α | labels an item | % true | % either | % false | valid / asked |",
+        "|  | valid / asked | votes an item | H \\[95 %\\] | H at 10 votes | α \\[95 %\\] |",
+        "|  | participants | worth | H if errors a label |",
+    ]
     found = report(partynli, "toy")
     (mix,) = (one for one in found["scopes"]["all"]["groups"] if one["name"] == "mix")
     assert (mix["n_valid"], mix["n_asked"], mix["trials"]) == (15, 16, 2)
