@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 ErrorKind = Literal["retryable", "rate_limited", "fatal_participant", "bad_request"]
 """What a failed call means for those that follow.
@@ -28,6 +28,16 @@ ErrorKind = Literal["retryable", "rate_limited", "fatal_participant", "bad_reque
 ``fatal_participant``: no call of this participant can succeed. ``bad_request``: the provider refuses this
 participant's request as it stands (a parameter it does not take, say); no other attempt will change that.
 """
+
+
+def without_kind(reason: str) -> str:
+    """A stored reason as a person reads it.
+
+    >>> without_kind("fatal_participant: HTTP 401"), without_kind("schema")
+    ('HTTP 401', 'schema')
+    """
+    kind, colon, said = reason.partition(": ")
+    return said if colon and kind in get_args(ErrorKind) else reason
 
 
 class PartyNLIError(Exception):

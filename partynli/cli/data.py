@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from partynli.cli.output import console, safe
+from partynli.cli.output import console, counted, safe
 from partynli.cli.output import table as new_table
 from partynli.errors import ItemsError, unknown_name
 from partynli.items import DATASETS, check_items, load_dataset
@@ -43,7 +43,7 @@ def _fetch(name: str) -> int:
         raise ItemsError(unknown_name("dataset", name, DATASETS))
     dataset = load_dataset(name)
     answers = f", {len(dataset.annotations):,} human answers" if dataset.annotations else ""
-    console.print(f"{safe(name)}: {check_items(dataset.items).n:,} items{answers}")
+    console.print(f"{safe(name)}: {counted(check_items(dataset.items).n, 'item')}{answers}")
     if sources := ", ".join(dataset.distributions):
         console.print(f"people's label counts: {safe(sources)}")
     console.print(f"source {safe(dataset.source)}; licence {safe(dataset.licence)}", soft_wrap=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from partynli.cli.options import prompts_option, registry_option, runs_option
-from partynli.cli.output import console, money, safe, shown
+from partynli.cli.output import console, counted, money, safe, shown
 from partynli.errors import PartyNLIError, ProviderError
 from partynli.prompts import load_task
 from partynli.providers import provider_for
@@ -41,7 +41,10 @@ def command(
       partynli doctor --mix hi --no-probe
     """
     registry, path, _ = load_registry(registry_path)
-    _good(f"registry {shown(path)}: {len(registry.participants)} participants, {len(registry.mixes)} mixes")
+    _good(
+        f"registry {shown(path)}: {counted(len(registry.participants), 'participant')}, "
+        f"{counted(len(registry.mixes), 'mix', 'mixes')}"
+    )
     task = load_task("livenli", prompts_path)
     _good(f"task {task.name}: system prompt {task.hashes['system'][:19]}, user prompt {task.hashes['user'][:19]}")
     healthy = _check_runs(runs_dir(runs_path))
@@ -52,7 +55,7 @@ def command(
         ready = [one for one in members if one.name not in lacking]
         ready.sort(key=lambda one: registry.retired(one.name) is not None)
         if not ready:
-            _bad(f"{provider}: {lacking[members[0].name]} ({len(members)} participants)")
+            _bad(f"{provider}: {lacking[members[0].name]} ({counted(len(members), 'participant')})")
         elif ready[0].needs_server:
             _good(f"{provider}: vLLM is here, and a server is started for each model when it is needed")
         elif no_probe or ready[0].synthetic:

@@ -13,7 +13,7 @@ import click
 
 from partynli.analysis.imported import ODD, Imported, import_tables
 from partynli.cli.options import new_run, prompts_option, runs_option
-from partynli.cli.output import console, safe
+from partynli.cli.output import console, counted, safe
 from partynli.cli.output import table as new_table
 from partynli.cli.sample import provenance
 from partynli.errors import InputError, ItemsError
@@ -90,7 +90,7 @@ def _import_tables(paths: tuple[Path, ...], path: Path, task: Task, dataset: Dat
     rows = ", ".join(f"{n:,} rows of {safe(name)}" for name, n in done.files)
     console.print(
         f"run [bold]{path.name}[/bold]: {done.n_judgments:,} answers, {done.n_errors:,} of them without a label, by "
-        f"{len(done.cast.participants):,} participants on {done.n_items:,} items; from {rows}",
+        f"{counted(len(done.cast.participants), 'participant')} on {counted(done.n_items, 'item')}; from {rows}",
         soft_wrap=True,
     )
     if done.synthetic:
@@ -135,8 +135,8 @@ def _import_export(export: Export, path: Path, items_name: str | None) -> None:
     attempts = f", with {done.n_attempts:,} attempts" if done.n_attempts else ""
     console.print(
         f"run [bold]{path.name}[/bold]: {done.n_judgments:,} answers, {done.n_errors:,} of them without a label, by "
-        f"{done.n_participants:,} participants on {done.n_items:,} items{attempts}; from an export of "
-        f"{safe(export.name)}",
+        f"{counted(done.n_participants, 'participant')} on {counted(done.n_items, 'item')}{attempts}; from an export "
+        f"of {safe(export.name)}",
         soft_wrap=True,
     )
 

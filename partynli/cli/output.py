@@ -52,6 +52,15 @@ def table(*columns: str, title: str | None = None, left: int = 1) -> Table:
     return made
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and what is counted.
+
+    >>> counted(1, "item"), counted(1200, "item"), counted(2, "mix", "mixes")
+    ('1 item', '1,200 items', '2 mixes')
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def money(dollars: float | None) -> str:
     """Dollars with as many digits as matter.
 

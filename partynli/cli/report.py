@@ -18,7 +18,7 @@ from partynli.analysis.tables import main_source, twin_of_everybody
 from partynli.cli.explaining import check_options, explanation_options, explanation_reports, widest
 from partynli.cli.figures import Material, plot_all
 from partynli.cli.options import find_study, registry_option, runs_option
-from partynli.cli.output import console, echo_json, safe, shown
+from partynli.cli.output import console, counted, echo_json, safe, shown
 from partynli.cli.reading import Reading, answers_of, evened, shortened
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError, unknown_name
@@ -222,7 +222,7 @@ def _print_scope(scope: Scope, overview: Overview) -> None:
     chosen = overview.choices.convention
     console.print()
     mark = ", SYNTHETIC" if overview.synthetic else ""
-    console.rule(f"{safe(scope.name)}: {len(scope.items)} items{mark}", align="left")
+    console.rule(f"{safe(scope.name)}: {counted(len(scope.items), 'item')}{mark}", align="left")
     for note in scope.notes:
         console.print(f"note: {safe(note)}", style="dim")
     if not scope.human:

@@ -18,7 +18,7 @@ from partynli.cli.progress import Progress
 from partynli.cli.rounds import print_standing
 from partynli.cli.wide import print_rows
 from partynli.derive import derive_judgments, settle_drift
-from partynli.errors import RunError
+from partynli.errors import RunError, without_kind
 from partynli.labels import ERROR
 from partynli.sampling.batches import BatchRunner
 from partynli.sampling.engine import Engine
@@ -185,7 +185,8 @@ def _print_failures(plan: Plan, run: Run) -> None:
         others = sum(found.values()) - found[commonest]  # a number of bytes in it makes every reason another one
         rest = f" (and {others:,} with other reasons)" if others else ""
         console.print(
-            f"{safe(one.name)}: {found[commonest]:,} calls without an answer: {safe(commonest)}{rest}", soft_wrap=True
+            f"{safe(one.name)}: {found[commonest]:,} calls without an answer: {safe(without_kind(commonest))}{rest}",
+            soft_wrap=True,
         )
 
 

@@ -19,7 +19,7 @@ from partynli import __version__
 from partynli.cli.batching import lacking_batches, poll_option
 from partynli.cli.engines import engine_options, maker
 from partynli.cli.options import new_run, prompts_option, registry_option, runs_option
-from partynli.cli.output import console, duration, money, safe, shown
+from partynli.cli.output import console, counted, duration, money, safe, shown
 from partynli.cli.output import table as new_table
 from partynli.cli.rounds import check_engine, check_rounds, until_option
 from partynli.cli.running import print_keys, run_to_the_end
@@ -141,8 +141,8 @@ def command(
     settings = Settings(caps=caps, max_cost=max_cost, allow_drift=allow_drift, skip=skip, limit=limit, poll_s=poll_s)
     with Run.begin(path, manifest, chosen, items, plan.groups) as run:
         console.print(
-            f"run [bold]{path.name}[/bold]: {len(chosen):,} participants x {n_items:,} items = "
-            f"{'at most ' if until_ci else ''}{len(plan):,} trials"
+            f"run [bold]{path.name}[/bold]: {counted(len(chosen), 'participant')} x "
+            f"{counted(n_items, 'item')} = {'at most ' if until_ci else ''}{counted(len(plan), 'trial')}"
         )
         return run_to_the_end(plan, run, settings, make)
 

@@ -15,6 +15,7 @@ from partynli.cli.output import console, echo_json, money, safe
 from partynli.cli.output import table as new_table
 from partynli.cli.resume import plan_of
 from partynli.cli.rounds import print_standing
+from partynli.errors import without_kind
 from partynli.labels import ERROR
 from partynli.sampling.plan import width_of
 from partynli.store import Batch, Run, Tally, held_by
@@ -68,7 +69,7 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
     shown.columns[8].justify, shown.columns[8].no_wrap = "left", False
     for one, wanted in planned.items():
         tally = tallies.get(one, Tally())
-        why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.get(one, {}).items())
+        why = ", ".join(f"{without_kind(reason)} {count:,}" for reason, count in reasons.get(one, {}).items())
         counts = [wanted, tally.valid, tally.invalid, tally.open, tally.reasked, tally.failed]
         cost = money(tally.cost) if not tally.unpriced else f"≥ {money(tally.cost)}"
         shown.add_row(safe(names[one]), *(f"{count:,}" for count in counts), cost, safe(why))

@@ -13,7 +13,7 @@ from partynli.analysis.planner.designs import Design, Shortfall, enough, shortfa
 from partynli.analysis.planner.figure import TITLES
 from partynli.analysis.planner.pilot import Pilot
 from partynli.analysis.planner.spread import Spread
-from partynli.cli.output import console, duration, money, safe
+from partynli.cli.output import console, counted, duration, money, safe
 from partynli.cli.reading import Reading
 from partynli.cli.report import mixes_in
 from partynli.cli.wide import print_rows
@@ -85,8 +85,10 @@ def print_plan(found: Findings, command: Command | None) -> None:
     """Print widths, the designs that are enough, and the command that samples the cheapest."""
     pilot = found.pilot
     console.print(
-        f"run [bold]{safe(found.run)}[/bold], pilot {safe(found.group)}: {pilot.n_participants} participants x "
-        f"{pilot.codes.shape[1]} trials on {pilot.n_items} items; planned for {found.items} items"
+        f"run [bold]{safe(found.run)}[/bold], pilot {safe(found.group)}: "
+        f"{counted(pilot.n_participants, 'participant')} x "
+        f"{counted(pilot.codes.shape[1], 'trial')} on {counted(pilot.n_items, 'item')}; planned for "
+        f"{counted(found.items, 'item')}"
     )
     if found.synthetic:
         console.print(SYNTHETIC, style="bold")

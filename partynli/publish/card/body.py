@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from partynli.errors import without_kind
 from partynli.hashing import text_hash
 from partynli.markdown import code, escape, shorten, table
 from partynli.publish.card import statements
@@ -166,7 +167,7 @@ def _missing(about: Described) -> str:
 
 def _reasons(row: Row) -> str:
     counts = json.loads(row["reasons"] or "{}")
-    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items())) or "–"
+    return ", ".join(f"{without_kind(reason)} {count:,}" for reason, count in sorted(counts.items())) or "–"
 
 
 def _columns(about: Described) -> str:
