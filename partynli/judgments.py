@@ -324,17 +324,16 @@ def _answers(text: str, repairs: list[str]) -> Iterator[tuple[Any, list[str]]]:
     """The JSON objects in a text, each with the mends it took."""
     if text.startswith("{"):
         try:
-            yield json.loads(text, object_pairs_hook=_object_of), []
+            yield _STRICT.decode(text), []
         except (ValueError, RecursionError):
             pass
         else:
             return
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_object_of)
     at, seen = 0, 0
     while (at := text.find("{", at)) >= 0 and seen < _MOST_OBJECTS:
         seen += 1
         try:
-            answer, end = decoder.raw_decode(text, at)
+            answer, end = _LENIENT.raw_decode(text, at)
         except (ValueError, RecursionError):
             at += 1
             continue
@@ -358,6 +357,9 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_STRICT = json.JSONDecoder(object_pairs_hook=_object_of)
+_LENIENT = json.JSONDecoder(strict=False, object_pairs_hook=_object_of)
+"""Takes control characters within texts, such as line breaks."""
 _TWICE = object()
 _MOST_OBJECTS = 200
 """Tries to find an object in one text; a text of braces must not take quadratic time."""

@@ -222,4 +222,7 @@ def _count(value: Any) -> int | None:
 
 def _name(value: Any) -> str | None:
     """A name that a server gave, fit to be stored: it may be of any type and hold half a surrogate pair."""
-    return None if value is None else str(value)[:300].encode("utf-8", "backslashreplace").decode()
+    if value is None:
+        return None
+    name = str(value)[:300]
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
