@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from partynli.aggregate import NOT_ASKED, Answers
 from partynli.analysis.lookup import Figure
 from partynli.analysis.randommix import Pool, Summary, draw_members
-from partynli.records import Participant
 from partynli.store import Tally
 
+_UNPRICED = 0.1
 CURVE_WARNING = (
     "Entropy and distances move with the number of participants alone: few votes show little of a distribution. A "
     "curve that has not levelled out shows that bias together with what more participants would tell."
@@ -51,8 +51,8 @@ class Costs:
     def of(cls, pool: Pool, answers: Answers, tallies: Mapping[str, Tally]) -> Costs:
         """What a pool's trials took.
 
-        A participant's dollars are those of all its answers in the run, by its price where some came without a cost,
-        in proportion to the trials that lie in the scope.
+        A participant's dollars are those of all its answers in the run, in proportion to the trials that lie in the
+        scope.
         """
         position = {name: number for number, name in enumerate(answers.names)}
         calls, dollars = [], []
@@ -60,18 +60,23 @@ class Costs:
             one = answers.participants[position[name]]
             asked = int((answers.simple[position[name]] != NOT_ASKED).sum())
             tally = tallies.get(one.id, Tally())
-            spent = dollars_spent(one, tally)
+            spent = dollars_spent(tally)
             calls.append(asked)
             dollars.append(np.nan if spent is None or not tally.begun else spent / tally.begun * asked)
         unknown = tuple(name for name, known in zip(pool.names, dollars, strict=True) if np.isnan(known))
         return cls(np.array(calls, dtype=np.float64), np.array(dollars, dtype=np.float64), unknown)
 
 
-def dollars_spent(one: Participant, tally: Tally) -> float | None:
-    """What a participant's answers cost, by its price where some came without a cost; None where that is unknown."""
+def dollars_spent(tally: Tally) -> float | None:
+    """What a participant's answers cost; None where that is unknown.
+
+    A few answers come without counts of tokens, as refusals by a content filter do: up to a tenth of them are taken to
+    have cost what the others did.
+    """
+    answers = tally.valid + tally.drift + tally.rejected
     if not tally.unpriced:
         return tally.cost
-    return one.price.cost(tally.tokens_in, tally.tokens_out) if one.price else None
+    return tally.cost * answers / (answers - tally.unpriced) if tally.unpriced <= _UNPRICED * answers else None
 
 
 def learning_curve(

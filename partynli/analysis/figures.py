@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,13 +47,13 @@ class Figure:
     high: float = NAN
     """95 % bootstrap interval over items."""
     n: int = 0
-    """Items on which it is defined, in at least one trial."""
+    """Items on which it is defined, in at least one trial or for at least one member."""
     ceiling: float = NAN
     """The same figure if the row's votes came from people: two draws of one population at the row's own size."""
     null: float = NAN
     """The same figure with the row's distributions dealt out to the wrong items."""
     p: float = NAN
-    """Two-sided, under shuffling of the items; for correlations only."""
+    """Under shuffling of the items, two-sided for Kendall's tau; for correlations only."""
 
 
 Figures = dict[str, list[Figure]]
@@ -104,7 +104,7 @@ class Rows:
         return np.searchsorted(self.owner, np.arange(self.n_rows))
 
     def sizes(self) -> list[int]:
-        """Median number of valid answers an item, of each row, over the items that have any; 0 without any."""
+        """Median number of valid answers an item, rounded down, of each row over the items that have any; else 0."""
         n = self.counts.sum(-1)
         of_row = ((one := n[self.owner == row])[one > 0] for row in range(self.n_rows))
         return [int(np.median(known)) if len(known) else 0 for known in of_row]
@@ -169,13 +169,10 @@ def _alphas(counts: Counts, resamples: Resamples, *, ordinal: bool = False) -> t
     return np.atleast_1d(value), samples, counts.sum(-1) > 1
 
 
-def averaged(singles: Sequence[Figure], samples: Floats) -> Figure:
-    """Mean of single participants' figures, with the interval of the mean."""
-    if not singles:
-        return Figure()
+def averaged(singles: Sequence[Figure], samples: Floats, n: int) -> Figure:
+    """Mean of single participants' figures on `n` items in all, with the interval of the mean."""
     value, sd = (float(item_mean([getattr(one, name) for one in singles])) for name in ("value", "sd"))
     interval = percentile_interval(item_mean(samples))
-    n = max(one.n for one in singles)
     return Figure(value, sd, float(interval.low), float(interval.high), n) if value == value else Figure(n=n)
 
 
@@ -277,11 +274,17 @@ def with_ceilings(figures: Figures, sizes: Sequence[int], ceilings: Mapping[int,
     }
 
 
-def distance_correlations(rows: Rows, people: Counts, convention: Convention, rng: np.random.Generator) -> list[Figure]:
-    """Distance correlation of the rows with people, as Chen et al. (2024) print it, with a permutation p."""
+def distance_correlations(
+    rows: Rows, people: Counts, convention: Convention, source_of_shuffles: Callable[[], np.random.Generator]
+) -> list[Figure]:
+    """Distance correlation of the rows with people, as Chen et al. (2024) print it, with a permutation p.
+
+    Every row is given the same shuffles, and so they come from a source of random numbers that is begun anew.
+    """
     p = probabilities(people)
     values = np.atleast_1d(np.asarray(convention.distance_correlation(p, rows.q)))
-    tests = [distance_correlation_test(p, q, rng=rng, permutations=199)[1] for q in rows.q]
+    trials = [rows.q[rows.owner == row] for row in range(rows.n_rows)]
+    chances = [distance_correlation_test(p, q, rng=source_of_shuffles(), permutations=199)[1] for q in trials]
     n = rows.any(np.asarray(~np.isnan((rows.q + p).sum(-1)))).sum(-1)
-    averages = zip(rows.average(values), rows.average(np.array(tests)), n, strict=True)
+    averages = zip(rows.average(values), chances, n, strict=True)
     return [Figure(value=float(value), p=float(chance), n=int(k)) for value, chance, k in averages]

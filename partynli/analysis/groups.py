@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from partynli.aggregate import NOT_ASKED, Answers
+from partynli.aggregate import NOT_ASKED, Answers, Codes
 from partynli.errors import InputError, unknown_name
 from partynli.records import Participant
 
@@ -125,6 +125,14 @@ def trials_of(answers: Answers, members: Sequence[int]) -> int:
     """Number of trials in which any of these participants was asked."""
     asked = (answers.simple[list(members)] != NOT_ASKED).any(axis=(0, 2))
     return int(asked.sum())
+
+
+def first_answers(answers: Answers, members: Sequence[int]) -> Codes:
+    """(members, I) codes of each one's first trial: one label a rater, whichever trial of the run that is."""
+    codes = answers.simple[list(members)]
+    first = (codes != NOT_ASKED).any(axis=2).argmax(axis=1)
+    found: Codes = codes[np.arange(len(codes)), first]
+    return found
 
 
 def _declared(answers: Answers, mixes: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from partynli.analysis.figures import (
 from partynli.analysis.groups import Group, Kind, trials_of, votes_of
 from partynli.analysis.resamples import Floats, Resamples, generator
 from partynli.items import Dataset
-from partynli.metrics import Convention, null_constant, null_marginal, null_uniform, probabilities
+from partynli.metrics import Convention, item_mean, null_constant, null_marginal, null_uniform, probabilities
 
 CEILING_DRAWS = 300
 
@@ -39,7 +40,7 @@ class Row:
     participants: tuple[str, ...]
     trials: int
     size: int
-    """Median number of valid answers an item and trial (an item, for a single participant)."""
+    """Median number of valid answers an item and trial (an item, for a single participant), rounded down."""
     n_valid: int
     n_asked: int
     label_shares: Mapping[str, float]
@@ -158,8 +159,8 @@ def scope_of(
     for source, counts in people.items():
         found = figures_against(rows, counts, answers.labels, resamples, choices.convention, ordered=answers.ordered)
         if choices.convention.name.startswith("chen"):
-            rng = generator(choices.seed, "dcor", name, source)
-            found["distance_correlation"] = distance_correlations(rows, counts, choices.convention, rng)
+            shuffles = partial(generator, choices.seed, "dcor", name, source)
+            found["distance_correlation"] = distance_correlations(rows, counts, choices.convention, shuffles)
         against[source] = with_ceilings(found, only_groups, drawn[source])
     extra = _raters(answers, groups, resamples)
 
@@ -232,21 +233,21 @@ def _raters(
         )
     together = [answers.counts(group.members) for group in groups]
     all_raters = alphas_of(together, resamples)[0] if together else []
+    twice = np.array([counts.sum(-1) > 1 for counts in pooled])
     for group, everything in zip(groups, all_raters, strict=True):
         at = [place[one] for one in group.members if one in place]
+        n = int(twice[at].any(axis=0).sum()) if at else 0
+        always = float(item_mean([steady["share_consistent"][k].value for k in at])) if at else float("nan")
         figures = {
-            "alpha_within": averaged([within[k] for k in at], within_samples[:, at]) if at else Figure(),
+            "alpha_within": averaged([within[k] for k in at], within_samples[:, at], n) if at else Figure(),
             "alpha_pooled": everything if group.kind != "participant" else Figure(),
-            "consistency": averaged([steady["consistency"][k] for k in at], steady_samples[:, at]) if at else Figure(),
-            "share_consistent": Figure(
-                value=float(np.nanmean([steady["share_consistent"][k].value for k in at])),
-                n=max(steady["share_consistent"][k].n for k in at),
-            )
-            if at and any(steady["share_consistent"][k].n for k in at)
+            "consistency": averaged([steady["consistency"][k] for k in at], steady_samples[:, at], n)
+            if at
             else Figure(),
+            "share_consistent": Figure(value=always, n=n),
         }
         if answers.ordered:
-            within_ordinal = averaged([ordinal[k] for k in at], ordinal_samples[:, at]) if at else Figure()
+            within_ordinal = averaged([ordinal[k] for k in at], ordinal_samples[:, at], n) if at else Figure()
             figures["alpha_within_ordinal"] = within_ordinal
         found[group.name, group.kind] = figures
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from partynli.aggregate import Answers, worker_codes
-from partynli.analysis.groups import Group
+from partynli.analysis.groups import Group, first_answers
 from partynli.analysis.resamples import generator
 from partynli.items import Dataset
 from partynli.metrics import EPSILONS, MIN_ITEMS, alt_test, item_mean
@@ -61,7 +61,7 @@ def alt_tests(answers: Answers, groups: Sequence[Group], dataset: Dataset, seed:
         return None
     rows, tested = [], 0
     for group in groups:
-        codes = np.maximum(answers.simple[list(group.members), 0], -1)
+        codes = np.maximum(first_answers(answers, group.members), -1)
         if group.kind != "participant":
             rng = generator(seed, "alt-test", group.name)
             drawn = rng.integers(len(codes), size=(_DRAWS, codes.shape[1]))

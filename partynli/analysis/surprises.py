@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from partynli.aggregate import NOT_ASKED, Answers
+from partynli.aggregate import Answers
 from partynli.analysis.figures import Counts
-from partynli.analysis.groups import Group
+from partynli.analysis.groups import Group, first_answers
 from partynli.analysis.resamples import generator
 from partynli.metrics import item_differences, modal_label, probabilities, wasserstein
 
@@ -46,8 +46,8 @@ def surprises_of(
 ) -> tuple[list[Surprise], dict[tuple[str, str], tuple[int, int]]]:
     """List the items on which groups differ from people, at a false discovery rate of 0.05 in each list.
 
-    A mix or experiment votes once a participant, in the first trial of the group: answers of one participant to one
-    item depend on each other, so that more trials would not be more votes.
+    A mix or experiment votes once a participant, in its first trial: answers of one participant to one item depend on
+    each other, so that more trials would not be more votes.
 
     Returns
     -------
@@ -92,8 +92,8 @@ def surprises_of(
 
 
 def first_votes(answers: Answers, group: Group) -> Counts:
-    """(I, K) votes of the group's first trial; of all trials for a single participant."""
+    """(I, K) votes of the members' first trials; of all trials for a single participant."""
     if group.kind == "participant":
         return answers.counts(group.members)
-    asked = (answers.simple[list(group.members)] != NOT_ASKED).any(axis=(0, 2))
-    return answers.counts(group.members, int(np.argmax(asked)))
+    codes = first_answers(answers, group.members)
+    return np.stack([(codes == label).sum(axis=0) for label in range(len(answers.labels))], axis=-1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
-from partynli.aggregate import NOT_ASKED, Answers, people_of
+from partynli.aggregate import NOT_ASKED, Answers, Counts, people_of
 from partynli.analysis.compare import CAUTION, Comparison, Difference, compare_groups
 from partynli.analysis.groups import EVERYBODY, groups_of, members_of
 from partynli.analysis.lookup import Figure
@@ -52,12 +53,12 @@ def command(
     names = [path.name for path in paths]
     scope_name, uids, lacking = _shared_items(readings, names, scope)
     a, b = (one.answers.on(uids) for one in readings)
-    dataset = readings[0].dataset or readings[1].dataset
-    human = people_of(dataset, a)
+    beside = [people_of(one.dataset, answers) for one, answers in zip(readings, (a, b), strict=True)]
+    human = beside[0] or beside[1]
     groups = _shared_groups(readings, names, group)
     compared = {name: compare_groups(a, b, (in_a, in_b), human, seed=seed) for name, (in_a, in_b) in groups.items()}
     notes = [*dict.fromkeys(note for reading in readings for note in reading.notes), *lacking]
-    notes += [*_other_texts(paths, uids), *_unlike(readings)]
+    notes += [*_other_texts(paths, uids), *_other_people(beside, names), *_unlike(readings)]
     if as_json:
         found = {name: _as_json(one) for name, one in compared.items()}
         head = {"schema": 1, "runs": names, "synthetic": a.synthetic or b.synthetic, "scope": scope_name, "seed": seed}
@@ -129,6 +130,15 @@ def _other_texts(paths: Sequence[Path], uids: Sequence[str]) -> list[str]:
     if not other:
         return []
     return [f"{len(other):,} items have other texts in B than in A, and may be other items: {shortened(other)}"]
+
+
+def _other_people(beside: Sequence[Mapping[str, Counts]], names: Sequence[str]) -> list[str]:
+    """Say whose people both runs are set beside, where each has people of its own."""
+    of_a, of_b = beside
+    same = of_a.keys() == of_b.keys() and all(np.array_equal(of_a[source], of_b[source]) for source in of_a)
+    if same or not of_a or not of_b:
+        return []
+    return [f"people's answers to these items are not the same in both runs: {names[0]}'s are taken"]
 
 
 def _unlike(readings: Sequence[Reading]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from partynli.aggregate import NOT_ASKED, Answers, load_answers
+from partynli.analysis.label_use import is_person
 from partynli.analysis.scope import scopes_of
 from partynli.cli.latest import answers_so_far
 from partynli.derive import derive_judgments
@@ -68,6 +69,8 @@ def answers_of(path: Path) -> Reading:
         carried = carried_people(run, task.labels)
     if (width := width_of(manifest["plan"])) is not None:
         notes.append(_stopped_early(answers, width))
+    else:
+        notes += _lacking(answers)
     dataset, more = _human(task, str(manifest["plan"].get("items", "")), answers.items, carried)
     return Reading(answers, manifest, dataset, (*notes, *more), tallies)
 
@@ -81,11 +84,13 @@ def evened(reading: Reading) -> Reading:
         return reading
     answers = reading.answers
     full = (answers.simple != NOT_ASKED).any(axis=0).all(axis=1)
-    kept = max(1, int(full.cumprod().sum()))
+    through = int(full.cumprod().sum())
+    kept = max(1, through)
     even = replace(answers, simple=answers.simple[:, :kept], multi=answers.multi[:, :kept])
     left = int((answers.simple[:, kept:] != NOT_ASKED).sum())
-    note = f"figures are of {trials_upto(kept)}, which all items have; {left:,} answers to open items are left out"
-    return reading._replace(answers=even, notes=(*reading.notes, note))
+    whose = "all items have" if through else "not all items have yet"
+    note = f"figures are of {trials_upto(kept)}, which {whose}; {left:,} answers to open items are left out"
+    return reading._replace(answers=even, notes=(*reading.notes, note, *_lacking(even)))
 
 
 def trials_upto(last: int) -> str:
@@ -104,6 +109,21 @@ def _stopped_early(answers: Answers, width: float) -> str:
         f"items were settled one by one (--until-ci {width:g}): {least:,.0f} to {most:,.0f} answers an item, "
         f"median {middle:,.0f}"
     )
+
+
+def _lacking(answers: Answers) -> list[str]:
+    """Tell of models' trials that were asked on some of the items only, as those of a run that was stopped."""
+    of_models = [one for one in range(len(answers.participants)) if not is_person(answers, one)]
+    held = (answers.simple[of_models] != NOT_ASKED).sum(axis=2)
+    held = held[held > 0]
+    some, n = held[held < len(answers.items)], len(answers.items)
+    if not len(some):
+        return []
+    span = f"{some.min():,}" if some.min() == some.max() else f"{some.min():,} to {some.max():,}"
+    return [
+        f"participants' trials that lack items: {len(some):,} of {len(held):,}, which hold {span} of {n:,}; a trial's "
+        "figures are of the items that it has, and all trials count the same"
+    ]
 
 
 def pick_scope(reading: Reading, name: str | None) -> tuple[str, tuple[str, ...]]:
@@ -155,20 +175,20 @@ def _human(task: Task, source: str, items: Sequence[str], carried: Dataset | Non
         return dataset, notes
     if source == "demo":  # nothing to look up, and nothing to download on a first try
         return None, [*notes, "no human data: nobody has annotated the demo items"]
-    if task.human is None:
+    beside = ""
+    if source.lower().endswith(SUFFIXES) and not notes:
         beside = f"{base_name(source)} has no columns {', '.join(human_columns(task.labels))}, and "
-        is_file = source.lower().endswith(SUFFIXES)
-        why = f"{beside if is_file and not notes else ''}task {task.name} names no dataset of people's answers"
-        return None, [*notes, f"no human data: {why}"]
+    if task.human is None:
+        return None, [*notes, f"no human data: {beside}task {task.name} names no dataset of people's answers"]
     try:
         dataset = carried if is_tasks and carried else load_dataset(task.human, task.fields, task.labels)
     except ItemsError as error:
-        return None, [*notes, f"no human data: {error}"]
+        return None, [*notes, f"no human data: {beside}{error}"]
     if dataset.withheld:
         return None, [*notes, f"no human data: {dataset.withheld}"]
     unknown = _unanswered(dataset, items)
     if len(unknown) == len(items):
-        return None, [*notes, f"no human data: none of the run's {len(items):,} items is in {dataset.name}"]
+        return None, [*notes, f"no human data: {beside}none of the run's {len(items):,} items is in {dataset.name}"]
     if unknown:
         notes.append(f"{len(unknown):,} of {len(items):,} items are not in {dataset.name}: {shortened(unknown)}")
     return dataset, notes

@@ -187,7 +187,7 @@ def _write(file: Path, text: str) -> Path:
 def _write_items(
     file: Path, path: Path, reading: Reading, mixes: dict[str, list[str]], overview: Overview, *, quiet: bool
 ) -> None:
-    answers = reading.answers.on(sorted(reading.answers.items))
+    answers = reading.answers.on(sorted({uid for scope in overview.scopes for uid in scope.items}))
     people = people_of(reading.dataset, answers)
     groups, _ = groups_of(answers, mixes)
     chosen = [one for one in distinct_groups(groups) if one.kind == "mix"] or groups

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from partynli.errors import InputError
 from partynli.metrics._arrays import TIE, BoolArray, FloatArray, IntArray, chunks, laid_over
+from partynli.metrics.summary import item_mean
 
 _SAME_PLACE = 1e-12  # two points of the simplex that differ by no more than float noise
 _RESOLUTION = 1e-14  # a squared correlation below this is rounding; its square root would show in the eighth digit
@@ -255,8 +256,10 @@ def distance_correlation_test(
 
     Parameters
     ----------
-    x, y
-        (items, dimensions) points; a point with a NaN leaves the item out.
+    x
+        (items, dimensions) points; one with a NaN leaves the item out.
+    y
+        The same, or (trials, items, dimensions): then the mean over the trials is tested, all shuffled alike.
     rng
         Source of the shuffles.
     permutations
@@ -271,7 +274,7 @@ def distance_correlation_test(
     Raises
     ------
     InputError
-        If x and y are not two matrices over the same items.
+        If x and y are not matrices over the same items.
 
     Examples
     --------
@@ -281,18 +284,30 @@ def distance_correlation_test(
     (0.98, 0.005)
     """
     points, others = _as_points(x, y)
-    if points.ndim != 2 or others.ndim != 2:
-        raise InputError(f"points of shapes {points.shape} and {others.shape} are not two matrices")
-    both = ~np.isnan(points.sum(-1) + others.sum(-1))
-    points, others = points[both], others[both]
-    value = float(distance_correlation(points, others))
+    if points.ndim != 2 or others.ndim > 3:
+        raise InputError(f"points of shapes {points.shape} and {others.shape} are not matrices over the same items")
+    trials = others.reshape(-1, *others.shape[-2:])
+    seen = ~np.isnan(points.sum(-1) + trials.sum(-1)).all(0)
+    points, trials = points[seen], trials[:, seen]
+    value = float(item_mean(distance_correlation(points, trials)))
     if np.isnan(value):
         return value, value
-    everyone = np.ones(len(points), dtype=np.bool_)
-    a, b = (_double_centred(_distances(p, everyone), everyone) for p in (points, others))
-    observed, reached = (a * b).sum(), 1
-    for size in chunks(permutations, a.size):
-        order = rng.permuted(np.tile(np.arange(len(a)), (size, 1)), axis=1)
-        shuffled = b[order[:, :, None], order[:, None, :]].reshape(size, -1) @ a.ravel()
-        reached += int((shuffled >= observed * (1 - TIE)).sum())
+    reached = 1
+    for size in chunks(permutations, len(points) ** 2):
+        orders = rng.permuted(np.tile(np.arange(len(points)), (size, 1)), axis=1)
+        shuffled = np.stack([_shuffled_distance_correlations(points, trial, orders) for trial in trials], axis=-1)
+        reached += int((item_mean(shuffled) >= value * (1 - TIE)).sum())
     return value, reached / (permutations + 1)
+
+
+def _shuffled_distance_correlations(x: FloatArray, y: FloatArray, orders: IntArray) -> FloatArray:
+    """Distance correlation of x and y, shuffled by orders (shuffles, items), over the items of both: (shuffles,)."""
+    there = np.flatnonzero(~np.isnan(x.sum(-1) + y.sum(-1)))
+    everyone = np.ones(len(there), dtype=np.bool_)
+    a, b = (_double_centred(_distances(points[there], everyone), everyone) for points in (x, y))
+    scale = np.sqrt((a * a).sum() * (b * b).sum())
+    if not scale > 0:
+        return np.full(len(orders), np.nan)
+    place = np.searchsorted(there, orders[np.isin(orders, there)].reshape(len(orders), -1))
+    covariances = b[place[:, :, None], place[:, None, :]].reshape(len(orders), -1) @ a.ravel()
+    return np.asarray(np.sqrt(np.maximum(covariances / scale, 0.0)))

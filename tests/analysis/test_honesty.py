@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from partynli.aggregate import ASKED_IN_VAIN, Answers
+from partynli.aggregate import ASKED_IN_VAIN, NOT_ASKED, Answers
 from partynli.analysis.clones import clones_of
 from partynli.analysis.groups import Group, groups_of
 from partynli.analysis.honesty import honesty_of
 from partynli.analysis.substitutes import alt_tests
-from partynli.analysis.surprises import surprises_of
+from partynli.analysis.surprises import first_votes, surprises_of
 from partynli.items import Dataset, ItemSource
 from partynli.labels import LABELS
 from partynli.metrics import convention, effective_number, entropy, js_split, probabilities
@@ -130,6 +130,20 @@ def test_alt_test_says_where_it_does_not_apply() -> None:
     assert np.isnan(tests.rows[0].winning_rate)
     nobody = replace(_workers(5, 20), annotations=())
     assert alt_tests(answers, groups_of(answers)[0], nobody, 0) is None
+
+
+def test_a_participant_enters_with_its_own_first_trial() -> None:
+    truth = np.random.default_rng(0).integers(3, size=60)
+    codes = np.full((2, 3, 60), NOT_ASKED)
+    codes[0, 0], codes[1, 1:] = (truth + 1) % 3, truth  # p1's trials are the run's second and third
+    answers = answers_of(codes)
+    tests = alt_tests(answers, groups_of(answers)[0], _workers(5, 60), 0)
+    assert tests is not None
+    rate = {one.group: one.winning_rate for one in tests.rows}
+    assert rate["p1"] == 1.0
+    counts = first_votes(answers, everybody(answers))
+    assert counts.sum(axis=1).tolist() == [2] * 60
+    assert (counts[np.arange(60), truth] == 1).all()
 
 
 def test_surprises_are_the_items_that_differ_beyond_sampling() -> None:

@@ -403,7 +403,8 @@ BAD = {
     "open.csv": ('sent_id,participant,class_multi\na,m,true\nb,"m,true\nc,m,true\n', "open.csv:3: a quote that opens"),
     "quote.csv": ('sent_id,participant,class_multi\na,"m"x,true\n', "quote.csv:2: "),
     "t.parquet": ("PAR1", "cannot be read as parquet"),
-    "t.xlsx": ("", "must end in .csv or .parquet"),
+    "capitals.csv": ("SENT_ID,participant,class_multi\na,m,true\n", "is 'SENT_ID' meant to be 'sent_id'?"),
+    "t.xlsx": ("", "must end in .csv or .parquet or .pq, which says how to read it; save a spreadsheet as CSV"),
 }
 
 

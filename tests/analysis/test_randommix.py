@@ -24,7 +24,7 @@ from partynli.metrics import (
     label_counts,
     probabilities,
 )
-from partynli.records import Participant, Price
+from partynli.records import Participant
 from partynli.store import Tally
 
 Codes = NDArray[np.int16]
@@ -160,11 +160,8 @@ def test_the_learning_curve_is_exhaustive_where_it_can_be() -> None:
     codes = some(people=6)
     answers, human = answers_from(codes), humans()
     pool = Pool.of(answers, range(6), human)
-    priced = [replace(one, price=Price(1.0, 2.0, "2025-07")) for one in answers.participants]
-    answers = replace(answers, participants=tuple(priced))
     tally = Tally(begun=120, cost=6.0)
-    by_price = Tally(begun=120, unpriced=3, tokens_in=2_000_000, tokens_out=2_000_000)
-    tallies = {one.id: by_price if one.name == "p00" else tally for one in answers.participants}
+    tallies = {one.id: tally for one in answers.participants}
     costs = Costs.of(pool, answers, tallies)
     assert costs.unknown == ()
     np.testing.assert_allclose(costs.dollars, [3.0] * 6)  # 60 of the 120 trials lie in the scope
@@ -177,6 +174,11 @@ def test_the_learning_curve_is_exhaustive_where_it_can_be() -> None:
     assert isnan(curve[0].summaries["alpha", None].mean)
     assert curve[0].summaries["alpha", None].undefined == 6
     assert curve[5].summaries["entropy", None].mean == pytest.approx(pool.whole()["entropy", None][0])
+    second = answers.participants[1].id
+    few = replace(tally, valid=110, rejected=10, unpriced=12)  # 108 answers for 6 dollars, and 12 more
+    assert Costs.of(pool, answers, {**tallies, second: few}).dollars[1] == pytest.approx(3.0 * 120 / 108)
+    assert Costs.of(pool, answers, {**tallies, second: replace(few, unpriced=13)}).unknown == ("p01",)
+    assert Costs.of(pool, answers, {**tallies, second: replace(tally, unpriced=1)}).unknown == ("p01",)
     unknown = Costs.of(pool, answers, {})
     assert unknown.unknown == pool.names
     assert learning_curve(pool, unknown, draws=2)[0].dollars is None

@@ -146,6 +146,31 @@ def test_alpha_has_three_names() -> None:
     assert row.figures["alpha"].value not in (row.figures["alpha_within"].value, row.figures["alpha_pooled"].value)
 
 
+def test_figures_of_members_count_the_items_that_any_of_them_has() -> None:
+    codes = some(people=3, trials=2)
+    codes[0, :, 4:] = codes[1, :, :7] = codes[2, 1] = NOT_ASKED  # four items twice, five others twice, all items once
+    row = scope(answers_of(codes)).row("mix")
+    names = ("alpha_within", "consistency", "share_consistent")
+    assert {name: row.figures[name].n for name in names} == dict.fromkeys(names, 9)
+
+
+def test_p_of_distance_correlation_is_that_of_the_mean_over_trials() -> None:
+    rng = np.random.default_rng(5)
+    votes = rng.multinomial(10, [0.4, 0.35, 0.25], size=30)
+    knows = np.array([np.repeat(np.arange(3), row) for row in votes]).T[:, None]  # ten who vote as people do
+    codes = np.concatenate([knows, rng.integers(3, size=(10, 2, 30))], axis=1)  # and know nothing in two trials more
+    dataset = people(items=30, livenli=10)
+    human = {f"i{k:02}": tuple(row.tolist()) for k, row in enumerate(votes)}
+    known = replace(dataset, distributions={"livenli": human})
+    chosen = Choices(convention("chen2024"), draws=100)
+    answers = answers_of(codes)
+    found = overview_of("test", answers, known, {"all": answers.items}, chosen).scopes[0]
+    figure, twin = (found.row(name).against["livenli"]["distance_correlation"] for name in ("mix", EVERYBODY))
+    assert figure.p == twin.p  # the same members, and so the same shuffles
+    assert 0.4 < figure.value < 0.7
+    assert figure.p < 0.02  # the mean of the trials' own p would be far from it
+
+
 def test_trial_t_uses_those_that_have_it_and_the_report_says_so() -> None:
     codes = some(people=3, trials=2)
     codes[2, 1] = NOT_ASKED

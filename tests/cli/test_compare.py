@@ -82,6 +82,21 @@ def test_the_order_of_items_in_the_runs_changes_nothing(partynli: Any, judged_ru
     assert found == other
 
 
+def test_other_people_beside_the_same_items_are_told_of(partynli: Any, tmp_path: Path) -> None:
+    for name, votes in (("a", "9,1,0"), ("b", "1,8,1"), ("c", ",,")):
+        rows = [f"u{k},Premise {k}.,It rains.,{votes}" for k in range(3)]
+        head = "uid,premise,hypothesis," + ",".join(f"human_{label}" for label in LABELS)
+        (tmp_path / f"{name}.csv").write_text("\n".join([head, *rows]) + "\n")
+        given = ("--mix", "demo", "--items", f"{name}.csv", "--trials", "1", "--run", name)
+        assert partynli("sample", *given).returncode == 0
+    said = "people's answers to these items are not the same in both runs: a's are taken"
+    assert said in strictly(partynli("compare", "a", "b", "--json").stdout)["notes"]
+    for one, other in (("a", "a"), ("a", "c"), ("c", "a")):
+        found = strictly(partynli("compare", one, other, "--json").stdout)
+        assert said not in found["notes"]
+        assert list(found["groups"]["demo"]["figures"]["against"]) == ["human"]
+
+
 def test_other_texts_under_one_uid_are_named(partynli: Any, tmp_path: Path) -> None:
     for name, third in (("a", "It rains."), ("b", "It snows."), ("c", "")):
         rows = [f"u{k},Premise {k}.,It rains." for k in range(2)] + ([f"u2,Premise 2.,{third}"] if third else [])

@@ -197,6 +197,29 @@ def test_the_rest_of_the_report_on_livenli(partynli: Partynli, run_over_livenli:
     assert all(row["premise"] for row in rows)
 
 
+def test_items_that_miss_people_are_those_of_the_scope(
+    partynli: Partynli, run_over_livenli: list[str], tmp_path: Path
+) -> None:
+    done = partynli("report", "live", "--items-out", "missed.csv", "--scope", "common50")
+    assert done.returncode == 0, done.stderr
+    assert "misses livenli beyond sampling on 0 of 50 items" in done.stdout
+    assert "of 122 items" not in done.stdout
+
+
+def test_trials_that_lack_items_are_counted(partynli: Partynli, judged_run: Callable[..., Path]) -> None:
+    whole = ["true", "either", "false", "error"]
+    judged_run("cut", {"a": [whole, ["true", "either", None, None]], "b": [whole, ["true", None, None, None]]}, UIDS)
+    judged_run("whole", {"a": [whole, whole], "b": [whole]}, UIDS)
+    note = (
+        "participants' trials that lack items: 2 of 4, which hold 1 to 2 of 4; a trial's figures are of the items that "
+        "it has, and all trials count the same"
+    )
+    assert note in report(partynli, "cut")["notes"]
+    drawn = partynli("randommix", "cut", "--size", "1", "--draws", "10", "--json")
+    assert note in json.loads(drawn.stdout)["notes"]
+    assert not any("lack items" in line for line in report(partynli, "whole")["notes"])
+
+
 def test_items_that_people_did_not_see_are_named_and_counted(partynli: Partynli, run_over_livenli: list[str]) -> None:
     found = report(partynli, "more")
     assert any("1 of 123 items" in note and "mine-1" in note for note in found["notes"])

@@ -142,6 +142,14 @@ def test_reports_say_it_and_take_the_trials_that_all_items_have(partynli_here: C
     assert note in partynli_here("explore", "r", "--no-open").stdout
 
 
+def test_a_first_round_that_is_not_through_is_not_said_to_be(partynli_here: Command) -> None:
+    partynli_here(*RULE, "--run", "r", "--limit", "100")  # of 240 in trial 1: 24 items, 10 participants
+    found = json.loads(partynli_here("report", "r", "--json").stdout)
+    said = " / ".join(found["notes"])
+    assert "figures are of trial 1, which not all items have yet; 0 answers to open items are left out" in said
+    assert "trials that lack items: 10 of 10, which hold 10 of 24" in said
+
+
 def test_answers_that_cannot_be_read_are_no_votes(registry: Callable[..., Path], partynli_here: Command) -> None:
     with LoopbackProcess(default=Behaviour(faults=("refusal",), fault_share=0.2, seed=2)) as server:
         registry(server.url, ["a", "b", "c"], rpm=600000)

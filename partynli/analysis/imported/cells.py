@@ -48,7 +48,8 @@ def open_table(path: Path) -> Table:
         _, header = next(rows, (0, []))
         table = Table(tuple(name.strip() for name in header), rows)
     else:
-        raise InputError(f"{path}: the name must end in {' or '.join(_CSV + _PARQUET)}, which says how to read it")
+        kinds = f"{' or '.join(_CSV + _PARQUET)}, which says how to read it"
+        raise InputError(f"{path}: the name must end in {kinds}; save a spreadsheet as CSV UTF-8")
     if twice := [name for name, times in Counter(table.columns).items() if name and times > 1]:
         raise InputError(f"{path}: two columns are named {twice[0][:40]!r}")
     return table
@@ -61,10 +62,11 @@ def check_header(path: Path, columns: Sequence[str], wanted: Iterable[Sequence[s
         return
     found = ", ".join(repr(name[:40]) for name in columns[:16]) + (", ..." if len(columns) > 16 else "")
     hint = ""
+    lower = {name.lower(): name for name in columns}
     if len(columns) == 1 and any(sign in columns[0] for sign in ";\t|"):
         hint = "; separate the columns by commas"
-    elif near := difflib.get_close_matches(missing[0].split(" or ")[0], columns, n=1, cutoff=0.6):
-        hint = f"; is {near[0][:40]!r} meant to be {missing[0]!r}?"
+    elif near := difflib.get_close_matches(missing[0].split(" or ")[0], lower, n=1, cutoff=0.6):
+        hint = f"; is {lower[near[0]][:40]!r} meant to be {missing[0]!r}?"
     raise InputError(f"{path}: no column {', no column '.join(missing)}; found {found or 'nothing'}{hint}")
 
 

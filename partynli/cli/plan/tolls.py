@@ -17,7 +17,7 @@ def toll_of(path: Path, members: Sequence[Participant], reading: Reading) -> Tol
     """What an answer of the pilot took: money, and time under the limits that were kept, or at the pilot's own rate."""
     tallies = [reading.tallies.get(one.id, Tally()) for one in members]
     begun = sum(tally.begun for tally in tallies)
-    spent = [dollars_spent(one, tally) for one, tally in zip(members, tallies, strict=True)]
+    spent = [dollars_spent(tally) for tally in tallies]
     known = [
         dollars / tally.begun
         for dollars, tally in zip(spent, tallies, strict=True)
