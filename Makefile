@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
+.DELETE_ON_ERROR: # half an environment would be taken for a whole one
+
 .PHONY: demo test check lint types audit docs reference bench bench-peers soak fuzz install install-dev clean
 
 demo: install ## A first run, without a key: simulated participants answer 24 items
@@ -51,6 +53,8 @@ install: $(VENV)/.core
 install-dev: $(VENV)/.dev
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is " + sys.version.split()[0] + \
+		", and partynli needs 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=python3.13")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python

@@ -20,7 +20,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from partynli.cli import COMMANDS, cli, main
+from partynli.cli import COMMANDS, cli, run
 from partynli.prompts import TaskFile
 from partynli.registry import entries
 
@@ -35,7 +35,7 @@ def command_pages() -> dict[Path, str]:
     pages = {folder / f"{name}.md": "\n\n".join([*_command(name), _MADE]) + "\n" for name in COMMANDS}
     rows = [f"| [`partynli {name}`]({name}.md) | {_cell(said)} |" for name, said in COMMANDS.items()]
     table = _table("command", "does", rows=rows)
-    codes = (inspect.getdoc(main) or "").split("\n\n")[1]
+    codes = (inspect.getdoc(run) or "").split("\n\n")[1]
     pages[folder / "index.md"] = f"# Commands\n\n{table}\n\nExit codes: {codes}\n\n{_MADE}\n"
     return pages
 

@@ -92,7 +92,8 @@ def load_task(name: str = "livenli", prompts: Path | None = None) -> Task:
     holes = user.count("{}")
     if holes != len(shape.fields):
         raise RegistryError(
-            f"{folder / 'user.txt'} has {holes} places {{}} for the {len(shape.fields)} fields of task.yaml"
+            f"{folder / 'user.txt'}: the number of places {{}}, {holes}, is not that of the fields in task.yaml, "
+            f"{len(shape.fields)}"
         )
     if wrong := _why_no_places(shape):
         raise RegistryError(f"{task_file}: {wrong}")

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from partynli.cli import main
+from partynli.cli import run as run_command
 from partynli.prompts import load_task
 from partynli.records import Item, Participant, Price, Task
 from partynli.sampling.engine import Engine
@@ -229,11 +229,11 @@ def partynli_here(
                 meanwhile.setenv(name, value)
             sys.argv = ["partynli", *args]
             try:
-                with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-                    main()
+                with redirect_stdout(out), redirect_stderr(err):
+                    code = run_command()
             finally:
                 sys.argv = given
-        return subprocess.CompletedProcess(args, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+        return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
     return run
 

@@ -204,7 +204,11 @@ def test_an_empty_system_prompt_is_left_out(prompts: Path) -> None:
         ("reader: livenli", "answer: {label: a..b}", "a place is keys joined by dots"),
         ("reader: livenli", "answer: {label: a, explanation: a.b}", "one lies within another"),
         ("reader: livenli", "answer: {label: a}", "answer names no place for the highlights"),
-        ("[premise, hypothesis]", "[premise]", "user.txt has 2 places {} for the 1 fields"),
+        (
+            "[premise, hypothesis]",
+            "[premise]",
+            "user.txt: the number of places {}, 2, is not that of the fields in task.yaml, 1",
+        ),
         ("[premise, hypothesis]", "[premise, premise]", "fields ['premise', 'premise'] must be one or more different"),
         ("[premise, hypothesis]", "[]", "fields [] must be one or more different"),
         ("context: premise", "context: premiss", "highlights name ['premiss']"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import os
+import signal
 import sys
 from importlib import import_module
 from keyword import iskeyword
@@ -80,7 +81,17 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: every error that partynli knows becomes one line and an exit code.
+    """Entry point: run the command of the command line, and end the process."""
+    try:
+        code = run()
+    except KeyboardInterrupt:  # Ctrl-C again, while the first was being told
+        code = 130
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python would meet another with a traceback while it ends
+    sys.exit(code)
+
+
+def run() -> int:
+    """Run the command of the command line; every error that partynli knows becomes one line and an exit code.
 
     0 done, 1 some trials failed, 2 bad input or configuration, 3 budget reached, 130 interrupted (resumable).
     """
@@ -99,7 +110,8 @@ def main() -> None:
         code = 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "partynli"
-        _complain(f"{error.format_message()} (`{command} --help` shows how)")
+        said = error.format_message().replace("integer range", "whole number").replace("float range", "number")
+        _complain(f"{said} (`{command} --help` shows how)")
         code = 2
     except click.ClickException as error:
         _complain(error.format_message())
@@ -117,7 +129,7 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror}; what was committed before is safe")
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _complain(text: str) -> None:

@@ -29,7 +29,8 @@ def command(fetch: str | None) -> int:
     if fetch is not None:
         return _fetch(fetch)
     rows = new_table("dataset", "what", "file", left=3)
-    rows.columns[1].no_wrap = rows.columns[2].no_wrap = False
+    for column in rows.columns[1:]:
+        column.no_wrap, column.overflow = False, "fold"
     for name, (module, what) in DATASETS.items():
         files: tuple[RemoteFile, ...] = getattr(import_module(module), "FILES", ())
         rows.add_row(name, safe(what), "\n".join(_place(name, file) for file in files) or "comes with partynli")

@@ -92,8 +92,9 @@ async def _probe(participant: Participant) -> bool:
         _bad(f"{where}: {error}")
         return False
     took = time.perf_counter() - started
-    cost = money(cost_of(participant, answer.usage))
-    _good(f"{where}: {answer.served_model or participant.model} answered in {took:.1f} s, {cost}")
+    cost = cost_of(participant, answer.usage)
+    said = "price unknown" if cost is None else money(cost)
+    _good(f"{where}: {answer.served_model or participant.model} answered in {took:.1f} s, {said}")
     return True
 
 

@@ -25,7 +25,11 @@ _QUIET = {
 def engine_options(function: _Function) -> _Function:
     """``--engine NAME`` and ``--ray-address ADDRESS``."""
     engine = click.option(
-        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="What runs the plan."
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where calls are made from: this process, or a Ray cluster.",
     )
     address = click.option(
         "--ray-address",

@@ -42,7 +42,8 @@ def explanation_options(function: _Function) -> _Function:
             "--multi-label",
             "by",
             type=click.Choice(BY),
-            help="What the label of an explanation of several labels is (default: class_simple).",
+            help="Where an explanation of several labels counts: under the single label that they collapse to "
+            "(default), under the set, or split into one for each.",
         ),
     )
     for option in reversed(options):

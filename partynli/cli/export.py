@@ -30,9 +30,7 @@ from partynli.store import Run, held_by
 @click.option("--out", "out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write.")
 @click.option("--split", default="train", show_default=True, metavar="NAME", help="Name of the split.")
 @click.option("--raw", is_flag=True, help="Every attempt, too: prompt, request and response.")
-@click.option(
-    "--include-texts", is_flag=True, help="Items' texts and people's answers, whatever their licence does not say."
-)
+@click.option("--include-texts", is_flag=True, help="Put in items' texts and people's answers, known licence or not.")
 @click.option("--license", "licence", metavar="ID", help="Licence of the export, as the Hub names it: cc-by-4.0.")
 @registry_option
 @runs_option

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 import click
 
 from partynli.analysis.imported import ODD, Imported, import_tables
+from partynli.cli.manifests import provenance
 from partynli.cli.options import new_run, prompts_option, runs_option
 from partynli.cli.output import console, counted, safe
 from partynli.cli.output import table as new_table
-from partynli.cli.sample import provenance
 from partynli.errors import InputError, ItemsError
 from partynli.items import DATASETS, Dataset, load_dataset
 from partynli.prompts import load_task
@@ -77,8 +77,17 @@ def command(
             if not given.exists():
                 raise InputError(f"{given} is not there; see that the path is right")
         task = load_task(task_name or _TASK, prompts_path)
-        _import_tables(paths, path, task, load_dataset(items_name or task.human or _ITEMS, task.fields, task.labels))
+        _import_tables(paths, path, task, _items_of_tables(items_name, task))
     return 0
+
+
+def _items_of_tables(name: str | None, task: Task) -> Dataset:
+    try:
+        return load_dataset(name or task.human or _ITEMS, task.fields, task.labels)
+    except ItemsError as error:
+        if name is not None:
+            raise
+        raise ItemsError(f"{error}; if the answers are to other items, name their file: --items FILE") from None
 
 
 def _import_tables(paths: tuple[Path, ...], path: Path, task: Task, dataset: Dataset) -> None:
@@ -87,15 +96,16 @@ def _import_tables(paths: tuple[Path, ...], path: Path, task: Task, dataset: Dat
     _print_groups(done)
     _print_unknown(done, dataset.name)
     _print_odd(done)
-    rows = ", ".join(f"{n:,} rows of {safe(name)}" for name, n in done.files)
+    rows = ", ".join(f"{counted(n, 'row')} of {safe(name)}" for name, n in done.files)
     console.print(
-        f"run [bold]{path.name}[/bold]: {done.n_judgments:,} answers, {done.n_errors:,} of them without a label, by "
-        f"{counted(len(done.cast.participants), 'participant')} on {counted(done.n_items, 'item')}; from {rows}",
+        f"run [bold]{path.name}[/bold]: {counted(done.n_judgments, 'answer')}, {done.n_errors:,} of them without a "
+        f"label, by {counted(len(done.cast.participants), 'participant')} on {counted(done.n_items, 'item')}; "
+        f"from {rows}",
         soft_wrap=True,
     )
     if done.synthetic:
         console.print("SYNTHETIC: the table says that simulated participants answered", style="bold")
-    console.print(f"{done.odd.total:,} warnings" if done.odd else "no warnings")
+    console.print(counted(done.odd.total, "warning") if done.odd else "no warnings")
 
 
 @contextmanager
@@ -126,7 +136,7 @@ def _import_export(export: Export, path: Path, items_name: str | None) -> None:
         done = import_export(export, path, task, known, provenance())
     if done.without_texts:
         why = f": {note}" if note else ", where their texts are not the ones that were shown"
-        console.print(f"{done.without_texts:,} items have no texts here{safe(why)}", soft_wrap=True)
+        console.print(f"{counted(done.without_texts, 'item')} without texts here{safe(why)}", soft_wrap=True)
     if not done.people and (about := export.licences.get("human", {})).get("dataset"):
         line = f"people's answers are not in the export; figures take those of {about['dataset']} if they are at hand"
         console.print(safe(line), soft_wrap=True)
@@ -134,9 +144,9 @@ def _import_export(export: Export, path: Path, items_name: str | None) -> None:
         console.print("SYNTHETIC: simulated participants answered", style="bold")
     attempts = f", with {done.n_attempts:,} attempts" if done.n_attempts else ""
     console.print(
-        f"run [bold]{path.name}[/bold]: {done.n_judgments:,} answers, {done.n_errors:,} of them without a label, by "
-        f"{counted(done.n_participants, 'participant')} on {counted(done.n_items, 'item')}{attempts}; from an export "
-        f"of {safe(export.name)}",
+        f"run [bold]{path.name}[/bold]: {counted(done.n_judgments, 'answer')}, {done.n_errors:,} of them without a "
+        f"label, by {counted(done.n_participants, 'participant')} on {counted(done.n_items, 'item')}{attempts}; "
+        f"from an export of {safe(export.name)}",
         soft_wrap=True,
     )
 
@@ -146,7 +156,7 @@ def _known_items(export: Export, task: Task, items_name: str | None) -> tuple[It
     decided = export.licences.get("items", {})
     name = items_name or str(decided.get("dataset") or "")
     if decided.get("included") or not (items_name or name in DATASETS):
-        return (), f"{name or 'their source'} is not at hand; --items names a file that knows them" if name else ""
+        return (), f"an import opens {name} only if --items names it" if name else ""
     try:
         return load_dataset(name, task.fields, task.labels).items, ""
     except ItemsError as error:
@@ -168,22 +178,26 @@ def _print_groups(done: Imported) -> None:
 
 def _print_unknown(done: Imported, dataset: str) -> None:
     if done.unknown:
-        named = _first([f"{uid[:40]} ({n:,} rows)" for uid, n in done.unknown.items()])
+        named = _first([f"{uid[:40]} ({counted(n, 'row')})" for uid, n in done.unknown.items()])
+        hint = "; --items names the file that knows them" if len(done.unknown) == done.n_items else ""
         console.print(
-            f"{len(done.unknown):,} items are not in {safe(dataset)}; kept, without texts: {named}", soft_wrap=True
+            f"{counted(len(done.unknown), 'item')} not in {safe(dataset)}; kept, without texts: {named}{hint}",
+            soft_wrap=True,
         )
     if done.incomplete:
-        console.print(f"{len(done.incomplete):,} trials lack items: {_first(done.incomplete)}", soft_wrap=True)
+        console.print(
+            f"{counted(len(done.incomplete), 'trial')} without all items: {_first(done.incomplete)}", soft_wrap=True
+        )
     if done.relisted:
-        console.print(f"{done.relisted:,} rows list the same answer for another experiment; it is stored once")
+        console.print(f"{counted(done.relisted, 'row')} with the same answer for another experiment; it is stored once")
 
 
 def _print_odd(done: Imported) -> None:
     for kind, found in done.odd.items():
         more = found.count - len(found.examples)
         named = safe(", ".join(found.examples)) + (f" and {more:,} more" if more > 0 else "")
-        what = f"{found.count:,} participants have " if kind == "gap" else f"{found.count:,} rows: "
-        console.print(f"[yellow]{what}{ODD[kind]}: {named}[/yellow]", soft_wrap=True)
+        what = counted(found.count, "participant" if kind == "gap" else "row")
+        console.print(f"[yellow]{what}: {ODD[kind]}: {named}[/yellow]", soft_wrap=True)
 
 
 def _first(names: list[str] | tuple[str, ...]) -> str:

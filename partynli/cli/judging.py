@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from partynli.cli.manifests import caps_of, make_manifest
 from partynli.cli.options import new_run
 from partynli.cli.output import console, safe, shown
+from partynli.cli.preflight import ask_first, check_prices, print_estimate
 from partynli.cli.running import run_to_the_end
-from partynli.cli.sample import ask_first, caps_of, check_prices, make_manifest, print_estimate
 from partynli.errors import MissingKeysError
 from partynli.records import Item, Task
 from partynli.registry import load_registry

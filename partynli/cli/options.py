@@ -79,7 +79,10 @@ def find_run(name: str | None, runs_path: Path | None) -> Path:
     folder = runs_dir(runs_path)
     runs = list_runs(folder)
     if not runs:
-        raise RunError(f"there is no run in {folder}; `partynli sample --mix demo --trials 5` makes one")
+        raise RunError(
+            f"there is no run in {folder.absolute()}: go to the folder in which it was made, or name its runs with "
+            "--runs; `partynli sample --mix demo --trials 5` makes one"
+        )
     if name is None:
         return runs[-1]
     for run in runs:

@@ -9,7 +9,7 @@ import click
 
 from partynli.cli.options import registry_option
 from partynli.cli.output import console, safe, shown
-from partynli.cli.sample import retirement
+from partynli.cli.preflight import retirement
 from partynli.cli.wide import print_rows
 from partynli.registry import Registry, load_registry
 from partynli.sampling.preflight import missing

@@ -131,12 +131,12 @@ class Progress:
         done, planned = sum(self._done.values()), sum(self._planned.values())
         rate = self._rate()
         left = planned - done
-        eta = f", about {duration(left / rate)} left" if rate > 0 and left > 0 and not self._in_batches else ""
+        eta = f", ~{duration(left / rate)} left" if rate > 0 and left > 0 and not self._in_batches else ""
         cost = f"{'at least ' if self._unpriced else ''}{money(self._cost)}"
         failed = sum(self._failed.values())
         return (
             f"{done:,} of {planned:,} trials done, {failed:,} failed, {sum(self._reasked.values()):,} asked again, "
-            f"{rate:,.1f} calls/s, {cost}{eta}"
+            f"{rate:,.{0 if rate >= 100 else 1}f} calls/s, {cost}{eta}"
         )
 
     def _drawn(self) -> RenderableType:

@@ -49,9 +49,7 @@ from partynli.store import Run
     help="Of the items, as ISO 639 code; several may be given.",
 )
 @click.option("--raw", is_flag=True, help="Every attempt, too: prompt, request and response.")
-@click.option(
-    "--include-texts", is_flag=True, help="Items' texts and people's answers, whatever their licence does not say."
-)
+@click.option("--include-texts", is_flag=True, help="Put in items' texts and people's answers, known licence or not.")
 @click.option("--split", default="train", show_default=True, metavar="NAME", help="Name of the split.")
 @click.option("--allow-synthetic", "allow", flag_value="synthetic", multiple=True, help="Simulated participants.")
 @click.option("--allow-secrets", "allow", flag_value="secret", multiple=True, help="What looks like a key.")

@@ -27,7 +27,7 @@ from partynli.analysis.randommix import (
     whole_mixes,
 )
 from partynli.cli.options import find_study, runs_option
-from partynli.cli.output import console, echo_json, money, safe, shown
+from partynli.cli.output import console, counted, echo_json, money, safe, shown
 from partynli.cli.reading import Reading, answers_of, evened, pick_scope, shortened
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError
@@ -195,13 +195,16 @@ def _valid(found: _Findings) -> dict[str, int]:
 def _print(found: _Findings, *, with_curve: bool) -> None:
     mix, valid = found.mix, _valid(found)
     console.print(
-        f"run [bold]{safe(found.run)}[/bold], {safe(found.scope)}: {len(found.answers.items):,} items, "
-        f"{trials_of(found.answers, found.members)} trials, {valid['n_valid']:,} of {valid['n_asked']:,} answers valid"
+        f"run [bold]{safe(found.run)}[/bold], {safe(found.scope)}: "
+        f"{counted(len(found.answers.items), 'item')}, {counted(trials_of(found.answers, found.members), 'trial')}, "
+        f"{valid['n_valid']:,} of {valid['n_asked']:,} answers valid"
     )
     console.print(
         f"{found.draws:,} draws of {mix.size} from the {len(mix.pool)} participants of {safe(found.group)}, "
         f"{mix.distinct:,} of them different, seed {mix.seed}"
     )
+    if mix.size == len(mix.pool):
+        console.print("note: every draw is the whole pool; a smaller --size shows what the choice matters")
     quantiles = [f"{100 * one:g} %" for one in QUANTILES]
     wholes = [f"{name} ({whole.n})" for name, whole in found.wholes.items()]
     heads = ("figure", "against", "mean", "sd", *quantiles, "n", "bootstrap 95 %", *wholes)

@@ -10,11 +10,11 @@ import click
 
 from partynli.cli.batching import lacking_batches, poll_option, was_batched
 from partynli.cli.engines import engine_options, maker
+from partynli.cli.manifests import caps_of
 from partynli.cli.options import find_run, registry_option, runs_option
 from partynli.cli.output import console, safe
 from partynli.cli.rounds import check_engine
 from partynli.cli.running import run_to_the_end
-from partynli.cli.sample import caps_of
 from partynli.errors import InputError, MissingKeysError, RunError
 from partynli.prompts import task_of
 from partynli.registry import load_registry

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from partynli.cli.batching import print_open_batches
-from partynli.cli.output import console, money, safe
+from partynli.cli.output import console, counted, money, safe
 from partynli.cli.progress import Progress
 from partynli.cli.rounds import print_standing
 from partynli.cli.wide import print_rows
@@ -144,7 +144,7 @@ def _report(plan: Plan, run: Run, summary: Summary, skipped: Mapping[str, str]) 
     cost, unpriced = sum(tally.cost for tally in total), sum(tally.unpriced for tally in total)
     console.print(
         f"{settled:,} of {planned:,} trials done, {valid:,} of them valid; cost {money(cost)}"
-        + (f" and {unpriced:,} answers whose cost is unknown" if unpriced else "")
+        + (f" and {counted(unpriced, 'answer')} whose cost is unknown" if unpriced else "")
     )
     if unread := sum(tally.invalid for tally in total):
         console.print(f"{unread:,} ended without an answer that can be read; why: partynli status {safe(run.name)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import click
 from partynli.cli.batching import print_open_batches
 from partynli.cli.options import find_run, runs_option
 from partynli.cli.output import console, echo_json, money, safe
-from partynli.cli.output import table as new_table
 from partynli.cli.resume import plan_of
 from partynli.cli.rounds import print_standing
+from partynli.cli.wide import print_rows
 from partynli.errors import without_kind
 from partynli.labels import ERROR
 from partynli.sampling.plan import width_of
 from partynli.store import Batch, Run, Tally, held_by
+
+_HEADS = ("participant", "planned", "valid", "no\njudgment", "to\nask", "asked\nagain", "failed\ncalls", "cost", "why")
 
 
 @click.command("status")
@@ -63,23 +65,18 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
         f"run [bold]{safe(path.name)}[/bold], {'going on (pid ' + safe(pid) + ')' if pid else 'at rest'}"
         + (", SYNTHETIC" if run.manifest["synthetic"] else "")
     )
-    shown = new_table(
-        "participant", "planned", "valid", "no judgment", "open", "asked again", "failed calls", "cost", "why"
-    )
-    shown.columns[8].justify, shown.columns[8].no_wrap = "left", False
+    rows = []
     for one, wanted in planned.items():
         tally = tallies.get(one, Tally())
         why = ", ".join(f"{without_kind(reason)} {count:,}" for reason, count in reasons.get(one, {}).items())
-        counts = [wanted, tally.valid, tally.invalid, tally.open, tally.reasked, tally.failed]
-        cost = money(tally.cost) if not tally.unpriced else f"≥ {money(tally.cost)}"
-        shown.add_row(safe(names[one]), *(f"{count:,}" for count in counts), cost, safe(why))
-    console.print(shown)
+        counts = [wanted, tally.valid, tally.invalid, wanted - tally.settled, tally.reasked, tally.failed]
+        rows.append((names[one], *(f"{count:,}" for count in counts), _cost([tally]), why))
+    print_rows(_HEADS, rows, words={8})
     settled = sum(tally.settled for tally in tallies.values())
     console.print(
         f"{settled:,} answers imported{_spent(tallies)}"
         if is_imported
-        else f"{settled:,} of {sum(planned.values()):,} trials done, "
-        f"{money(sum(tally.cost for tally in tallies.values()))}"
+        else f"{settled:,} of {sum(planned.values()):,} trials done, {_cost(tallies.values())}"
     )
     if settled_items is not None:
         print_standing(width, settled_items, plan["n_items"])
@@ -87,6 +84,11 @@ def command(run_name: str | None, as_json: bool, runs_path: Path | None) -> int:
     if settled < sum(planned.values()) and not pid and not is_imported:
         console.print(f"go on with it: partynli resume {safe(path.name)}")
     return 0
+
+
+def _cost(tallies: Collection[Tally]) -> str:
+    known = money(sum(tally.cost for tally in tallies))
+    return f"≥ {known}" if any(tally.unpriced for tally in tallies) else known
 
 
 def _spent(tallies: Mapping[str, Tally]) -> str:

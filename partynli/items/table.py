@@ -56,7 +56,8 @@ def load_table(
         The file is not there, not readable, or none of these by its name.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ItemsError(f"{path}: the name must end in {', '.join(SUFFIXES)}, which says how the items are written")
+        kinds = f"{', '.join(SUFFIXES)}, which says how the items are written"
+        raise ItemsError(f"{path}: the name must end in {kinds}; save a spreadsheet as CSV UTF-8")
     _open(path).close()
     read = partial(_read, path, tuple(fields), human_columns(labels))
     unit = "row" if path.suffix.lower() == ".parquet" else "line"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from partynli.analysis.explanations import PEOPLE, ExplanationReport, ExplanationRow
 from partynli.analysis.explanations.variation import MATCHED_WORDS
 from partynli.analysis.figures import Figure
+from partynli.analysis.groups import EVERYBODY
 from partynli.report.sheets import Sheet, rounded, with_interval
 
 MANY = 100
@@ -16,7 +18,8 @@ _NOT_THERE = Figure()
 
 
 def explanation_sheets(report: ExplanationReport, digits: int) -> Iterator[Sheet]:
-    """The tables of one set of items."""
+    """The tables of one set of items; without the row `run` where a mix or experiment says the same."""
+    report = replace(report, rows=_told(report.rows))
     yield _lexical(report, digits)
     for embedder in report.embedders:
         yield _vectors(report, embedder, digits)
@@ -44,6 +47,12 @@ def explanations_object(report: ExplanationReport) -> dict[str, Any]:
         "notes": list(report.notes),
         "rows": [_row(one) for one in report.rows],
     }
+
+
+def _told(rows: Sequence[ExplanationRow]) -> tuple[ExplanationRow, ...]:
+    said = [repr(_row(one) | {"name": "", "kind": ""}) for one in rows]  # as text, in which a NaN equals another
+    named = {text for one, text in zip(rows, said, strict=True) if one.name != EVERYBODY}
+    return tuple(one for one, text in zip(rows, said, strict=True) if one.name != EVERYBODY or text not in named)
 
 
 def _row(row: ExplanationRow) -> dict[str, Any]:

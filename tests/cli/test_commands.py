@@ -52,6 +52,15 @@ def test_help_loads_nothing_heavy_and_takes_little_time(tmp_path: Path) -> None:
     assert float(seconds) < 0.3
 
 
+def test_ctrl_c_while_the_process_ends_shows_no_traceback(tmp_path: Path) -> None:
+    code = (
+        "import atexit, os, signal, sys\nsys.argv = ['partynli', '--version']\nfrom partynli.cli import main\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str, partynli: Any) -> None:
     done = partynli(command, "--help")
@@ -308,10 +317,11 @@ def test_a_run_of_another_plan_is_not_touched(partynli: Any, tmp_path: Path) -> 
 
 
 def test_unknown_runs_and_commands_are_named(partynli: Any, tmp_path: Path) -> None:
-    assert "there is no run" in one_line(partynli("status"))
+    assert f"there is no run in {tmp_path / 'runs'}: go to the folder" in one_line(partynli("status"))
     assert partynli("sample", "--mix", "demo", "--trials", "1", "--run", "pilot").returncode == 0
     assert "did you mean pilot" in one_line(partynli("resume", "pliot"))
     assert "did you mean sample" in one_line(partynli("sampel"))
+    assert "'five' is not a valid whole number." in one_line(partynli("sample", "--trials", "five"))
 
 
 def test_a_folder_that_cannot_be_written(partynli: Any, tmp_path: Path) -> None:
@@ -354,6 +364,43 @@ def test_participants_in_a_narrow_terminal_says_which_keys_are_missing(partynli_
     assert any("mistral-medium," in line.split() for line in lines)  # a list of members breaks between names
 
 
+def test_the_same_command_without_a_name_says_which_run_is_not_done(
+    partynli_here: Any, registry: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "my.csv").write_text("uid,premise,hypothesis\na,It rains.,It is wet.\nb,A dog.,A cat.\n")
+    command = ("sample", "--mix", "test", "--items", "my.csv", "--trials", "2")
+    with LoopbackProcess() as server:
+        registry(server.url, ["a"])
+        assert "the same plan" not in partynli_here(*command, "--limit", "3").stdout
+        again = partynli_here(*command).stdout
+        assert "-test-1 has the same plan and 3 of 4 trials done" in again
+        assert "-test-1\n" in again  # partynli resume NAME
+        assert "the same plan" not in partynli_here(*command).stdout  # the newest is done
+        assert server.fetch_books().total.answered == 11
+
+
+def test_status_says_that_the_cost_of_some_answers_is_unknown(
+    partynli_here: Any, registry: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "my.csv").write_text("uid,premise,hypothesis\na,It rains.,It is wet.\n")
+    with LoopbackProcess({"a": Behaviour(fault_share=1, faults=("no_usage",))}) as server:
+        registry(server.url, ["a", "b"])
+        sampled = partynli_here("sample", "--mix", "test", "--items", "my.csv", "--trials", "1")
+    assert "and 1 answer whose cost is unknown" in sampled.stdout
+    assert "2 of 2 trials done, ≥ $0.00" in partynli_here("status").stdout
+
+
+def test_status_in_a_narrow_terminal_says_what_is_left_to_ask(partynli_here: Any, partynli_alone: Any) -> None:
+    partynli_here("sample", "--mix", "demo", "--items", "demo", "--trials", "1", "--run", "r", "--limit", "30")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", partynli_alone("status", FORCE_COLOR="1", COLUMNS="60").stdout)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert "…" not in shown
+    counted = [line.split() for line in shown.splitlines() if line.startswith("sim-") and len(line.split()) > 4]
+    assert len(counted) == 10
+    assert all(int(planned) == int(valid) + int(left) for _, planned, valid, _, left, *_ in counted)
+    assert sum(int(left) for *_, left, _, _ in counted) == 210
+
+
 def test_a_task_that_is_not_there(partynli: Any) -> None:
     assert "unknown task 'livenly' in prompts; did you mean livenli?" in one_line(
         partynli("sample", "--mix", "demo", "--task", "livenly")
@@ -366,6 +413,15 @@ def test_counts_for_other_labels_than_the_tasks_are_said(partynli: Any, tmp_path
     assert sampled.returncode == 0, sampled.stderr
     note = " ".join(partynli("report").stdout.split())
     assert "no human data: my.csv has no columns human_" in note
+
+
+def test_a_file_without_counts_is_named_where_the_tasks_people_do_not_know_its_items(
+    partynli: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "my.csv").write_text("uid,premise,hypothesis,human_True,human_Either\na,It rains.,It is wet.,3,1\n")
+    assert partynli("sample", "--mix", "demo", "--items", "my.csv", "--trials", "1").returncode == 0
+    note = " ".join(partynli("report", PARTYNLI_DATA=str(tmp_path / "gone")).stdout.split())
+    assert "no human data: my.csv has no columns human_true, human_either, human_false, and PARTYNLI_DATA" in note
 
 
 def test_participants_lists_mixes_and_what_is_missing(partynli: Any) -> None:

@@ -48,6 +48,7 @@ def test_tables_and_report(partynli: Partynli, sampled: str, tmp_path: Path) -> 
     text = (tmp_path / "runs/first/report.md").read_text()
     assert "## Explanations, all: 24 items" in text
     assert "### Distances between explanations: tfidf" in text
+    assert not re.search(r"^run ", done.stdout[done.stdout.index("Explanations, ") :], re.MULTILINE)  # as demo
 
 
 def test_json(partynli: Partynli, sampled: str) -> None:

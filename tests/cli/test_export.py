@@ -114,9 +114,9 @@ def test_items_without_texts_get_them_from_a_file(partynli: Any, tmp_path: Path)
     assert "people's answers of mine.csv are left out" in done.stdout
     (tmp_path / "mine.csv").rename(tmp_path / "moved.csv")
     bare = partynli("import", "out", "--run", "bare")
-    assert "3 items have no texts here: mine.csv is not at hand; --items names a file that knows them" in bare.stdout
+    assert "3 items without texts here: an import opens mine.csv only if --items names it" in bare.stdout
     full = partynli("import", "out", "--run", "full", "--items", "moved.csv")
-    assert "no texts here" not in full.stdout
+    assert "without texts here" not in full.stdout
     for done in (bare, full):
         assert "people's answers are not in the export" in done.stdout
     assert "is not there" in one_line(partynli("import", "out", "--run", "r", "--items", "gone.csv"))

@@ -68,7 +68,7 @@ def test_a_table_becomes_a_run_that_is_shown_and_not_resumed(partynli: Any, tabl
         ["hi", "2", "2", "8"],
         ["lo", "1", "1", "1"],
     ]
-    assert "1 trials lack items: z, trial 1: 1 of 2" in done.stdout
+    assert "1 trial without all items: z, trial 1: 1 of 2" in done.stdout
     assert "9 answers, 1 of them without a label, by 3 participants on 2 items; from 9 rows of t.csv" in done.stdout
     assert lines[-1] == "no warnings"
     status = partynli("status", "r")
@@ -101,11 +101,11 @@ def test_odd_rows_are_named_and_cannot_harm_the_terminal(partynli: Any, table: A
     text = done.stdout
     assert "\x1b" not in text
     assert "\x07" not in text
-    assert "1 rows: another answer to a trial that an earlier row answers; left out: t.csv:4" in text
-    assert "1 rows: an unknown label; kept as missing data: t.csv:6" in text
-    assert "1 rows: no sent_id; left out: t.csv:8" in text
+    assert "1 row: another answer to a trial that an earlier row answers; left out: t.csv:4" in text
+    assert "1 row: an unknown label; kept as missing data: t.csv:6" in text
+    assert "1 row: no sent_id; left out: t.csv:8" in text
     assert "a trial that is no whole number from 1 to 10,000; left out: t.csv:10 (2x)" in text
-    assert "1 items are not in items.csv; kept, without texts" in text
+    assert "1 item not in items.csv; kept, without texts" in text
     assert text.splitlines()[-1] == "4 warnings"
 
 
@@ -119,6 +119,8 @@ def test_nothing_usable_and_wrong_headers_leave_no_run(partynli: Any, table: Any
     assert "no column sent_id, no column class_multi or class_simple; found 'sent', 'participant'" in one_line(wrong)
     assert partynli("import", table(row("a", "x", "true")), "--run", "../r").returncode == 2
     assert partynli("import", "gone.csv", *args).returncode == 2
+    nowhere = partynli("import", table(row("a", "x", "true")), "--run", "r", PARTYNLI_DATA=str(tmp_path / "gone"))
+    assert "name their file: --items FILE" in one_line(nowhere)
     assert not list(tmp_path.glob("runs/*"))
 
 

@@ -19,9 +19,9 @@ from partynli.analysis.imported import import_tables
 from partynli.analysis.scope import Choices, scopes_of
 from partynli.cli.explaining import explanation_reports
 from partynli.cli.export import write_export
+from partynli.cli.manifests import make_manifest
 from partynli.cli.reading import answers_of
 from partynli.cli.report import overview_for
-from partynli.cli.sample import make_manifest
 from partynli.derive import derive_judgments
 from partynli.errors import InputError
 from partynli.items import load_dataset

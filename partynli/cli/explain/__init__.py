@@ -13,10 +13,11 @@ from click.core import ParameterSource
 from partynli.cli.explain.export import Choice, check, export, pick_options, say_and_write, votes_of
 from partynli.cli.explain.sets import command_variability, curve, replace
 from partynli.cli.explain.sets import select as select_validated
+from partynli.cli.manifests import caps_of, make_manifest
 from partynli.cli.options import new_run, prompts_option, registry_option, runs_option
 from partynli.cli.output import console, safe, shown
+from partynli.cli.preflight import ask_first, check_prices, print_estimate
 from partynli.cli.running import run_to_the_end
-from partynli.cli.sample import ask_first, caps_of, check_prices, make_manifest, print_estimate
 from partynli.errors import InputError, MissingKeysError
 from partynli.items import check_items, load_dataset
 from partynli.listing import VERDICT

@@ -36,15 +36,17 @@ from partynli.report.mjd import MjdReport, lines, rows_sheet, to_json, to_markdo
 from partynli.report.mjd_files import items_csv, write_soft_labels
 from partynli.report.sheets import titled
 
+_USUAL = "chaosnli"
+"""The people that both papers compare with."""
+
 
 @click.command("report")
 @click.argument("run_name", metavar="[RUN]", required=False)
 @click.option(
     "--reference",
-    default="chaosnli",
-    show_default=True,
     metavar="NAME|mjd:RUN|FILE",
-    help="People of the items' dataset, another run of option scores, or a file of soft labels.",
+    help="People of the items' dataset, another run of option scores, or a file of soft labels; by default chaosnli, "
+    "or whichever people there are.",
 )
 @click.option(
     "--transform",
@@ -77,7 +79,7 @@ from partynli.report.sheets import titled
 @runs_option
 def report(
     run_name: str | None,
-    reference: str,
+    reference: str | None,
     transform: Literal["norm", "softmax"],
     temperature: float,
     others: tuple[str, ...],
@@ -126,7 +128,7 @@ def _made(
     path: Path,
     first: Source,
     further: Sequence[Source],
-    reference: str,
+    given: str | None,
     transform: Transform,
     runs_path: Path | None,
     draws: int,
@@ -134,6 +136,7 @@ def _made(
 ) -> MjdReport:
     dataset, notes = dataset_of(first)
     people = people_of(dataset, first)
+    reference = given or next(iter(people if people and _USUAL not in people else [_USUAL]))
     p, synthetic, doubts = reference_of(reference, people, first, transform, runs_path)
     rows, said = list(first.rows), [*notes, *doubts]
     answered = ~np.isnan(rows[0].p.sum(-1))

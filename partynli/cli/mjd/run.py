@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
+from partynli.cli.manifests import caps_of, make_manifest
 from partynli.cli.options import new_run, prompts_option, registry_option, runs_option
 from partynli.cli.output import console, money, safe, shown
+from partynli.cli.preflight import ask_first, check_prices, print_estimate
 from partynli.cli.running import run_to_the_end
-from partynli.cli.sample import ask_first, caps_of, check_prices, make_manifest, print_estimate
 from partynli.datafiles import find_task
 from partynli.errors import InputError, ItemsError, MissingKeysError
 from partynli.hashing import text_hash

@@ -23,8 +23,8 @@ from partynli.cli.plan.tolls import toll_of
 from partynli.cli.reading import Reading, answers_of, evened, trials_upto
 from partynli.errors import InputError
 
-_PARTICIPANTS = (5, 10, 15, 20, 30, 40, 60, 80)
-_TRIALS = (1, 2, 3, 5, 8, 10)
+_PARTICIPANTS = "5,10,15,20,30,40,60,80"
+_TRIALS = "1,2,3,5,8,10"
 _WELL_COVERED = 0.9
 
 
@@ -36,8 +36,6 @@ class _Numbers(click.ParamType[tuple[int, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Whole numbers with commas between them, in order, each once."""
-        if isinstance(value, tuple):
-            return value
         try:
             found = tuple(sorted({int(part) for part in str(value).split(",")}))
         except ValueError:
@@ -64,9 +62,21 @@ class _Numbers(click.ParamType[tuple[int, ...]]):
     metavar="W",
     help="Wanted width of the 95 % interval: one, or one for each --metric in order.  [default: 0.1]",
 )
-@click.option("--participants", "sizes", type=_Numbers(2), default=_PARTICIPANTS, metavar="N,...", help="Rows to try.")
-@click.option("--trials", type=_Numbers(1), default=_TRIALS, metavar="N,...", help="Columns to try.")
-@click.option("--items", "n_items", type=click.IntRange(min=1), metavar="N", help="Plan for so many items of the kind.")
+@click.option(
+    "--participants",
+    "sizes",
+    type=_Numbers(2),
+    default=_PARTICIPANTS,
+    show_default=True,
+    metavar="N,...",
+    help="Numbers of participants to try.",
+)
+@click.option(
+    "--trials", type=_Numbers(1), default=_TRIALS, show_default=True, metavar="N,...", help="Numbers of trials to try."
+)
+@click.option(
+    "--items", "n_items", type=click.IntRange(min=1), metavar="N", help="Plan for so many items of the same kind."
+)
 @click.option("--group", metavar="NAME", help="Mix or experiment that is the pilot; by default the run's largest mix.")
 @click.option("--draws", type=click.IntRange(20, 100_000), default=300, show_default=True, metavar="N", help="Draws.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of all draws.")
