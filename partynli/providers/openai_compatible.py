@@ -205,7 +205,7 @@ def proxy_for(address: str) -> str | None:
 
 def read_answer(status: int, content: bytes, headers: Mapping[str, str], key: str | None) -> Response:
     """Read an HTTP answer in OpenAI's shape, keys taken out of what is kept."""
-    raw = redact(_text(content), key)
+    raw = redact(decoded(content), key)
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
@@ -219,7 +219,8 @@ def read_answer(status: int, content: bytes, headers: Mapping[str, str], key: st
     return read_completion(body, raw, headers)
 
 
-def _text(content: bytes) -> str:
+def decoded(content: bytes) -> str:
+    """The text of an answer, whatever its bytes are."""
     try:
         return content.decode()
     except UnicodeDecodeError:

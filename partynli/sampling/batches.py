@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from partynli.errors import BudgetReachedError, InputError, ProviderError
-from partynli.providers.batch import BatchAPI, BatchState, batch_api_for, batch_endpoint_of, find
+from partynli.providers.batch import BatchAPI, BatchState, batch_api_for, batch_endpoint_of, batch_place_of, find
 from partynli.records import Participant
 from partynli.sampling.budget import Budget
 from partynli.sampling.chunks import BatchLane, Chunk, Chunks
@@ -31,6 +31,9 @@ _SLOWEST = 5
 """Most times `poll_s` between two looks."""
 _GRACE = 2
 """Times `poll_s` for which a batch that was perhaps sent is looked for in vain before it is given up."""
+_VANISHED = 3
+"""Batches that may be sent one after the other without one of them being found."""
+_GONE = (404, 410)
 _A_DAY_S = 86400.0
 _REACH_S = 30.0
 
@@ -176,17 +179,19 @@ class BatchRunner:
                 chunk = await self._chunks.cut(lane)
                 if not chunk.lines:
                     return
-                await self._send(lane, chunk)
+                if not await self._send(lane, chunk):
+                    return
             finally:
                 self._busy -= 1
 
-    async def _send(self, lane: BatchLane, chunk: Chunk) -> None:
+    async def _send(self, lane: BatchLane, chunk: Chunk) -> bool:
+        """Send a batch; returns whether another one may follow at once."""
         batch = self._write_down(lane, chunk)
         try:
             remote = await submit(lane.api, chunk, self._settings.retry, partial(self._wait_to_retry, lane))
         except Unheard as unheard:
             self._tell(Notice(f"{_whose(lane)}: it is not known whether a batch arrived, it is looked for: {unheard}"))
-            return
+            return False
         except ProviderError as error:
             self._drop(lane, batch, str(error))
             if error.status == 413 and batch.n > 1:
@@ -194,15 +199,16 @@ class BatchRunner:
                 self._tell(
                     Notice(f"{_whose(lane)}: {batch.n:,} requests are too many, {lane.most:,} are sent: {error}")
                 )
-                return
-            for participant in lane.participants:
-                self._collector.verdicts.stop(participant, str(error))
-            return
+                return True
+            self._stop(lane, str(error))
+            return True
         self._has_arrived(lane, batch, remote)
         self._tell(Notice(f"{_whose(lane)}: batch {remote} of {batch.n:,} requests is sent"))
+        return True
 
     def _write_down(self, lane: BatchLane, chunk: Chunk) -> Batch:
-        batch = Batch(chunk.mark, "planned", None, len(chunk.lines), chunk.worst, time.time(), None)
+        sent_to = batch_place_of(lane.participants[0])
+        batch = Batch(chunk.mark, "planned", None, len(chunk.lines), chunk.worst, time.time(), sent_to)
         rows = (
             BatchRequest(
                 chunk.mark,
@@ -232,6 +238,7 @@ class BatchRunner:
         self._run.batches.move(batch.mark, "submitted", remote=remote)
         lane.open[lane.open.index(batch)] = batch._replace(state="submitted", remote=remote)
         lane.interval_s = 0.0
+        lane.vanished = 0
 
     def _drop(self, lane: BatchLane, batch: Batch, why: str) -> None:
         """Give up a batch of which nothing was bought; its trials are asked again."""
@@ -250,6 +257,8 @@ class BatchRunner:
                 return
             state = await lane.api.look(batch.remote)
             if not state.ended:
+                if batch.state == "lost":  # under another key, in an earlier session
+                    self._has_arrived(lane, batch, batch.remote)
                 what = f"batch {batch.remote}: {state.word}, {state.done:,} of {batch.n:,} done"
                 self._tell(Waiting(lane.participants, what))
                 return
@@ -266,11 +275,9 @@ class BatchRunner:
         if state.refused:
             self._refused(lane, batch, state)
             return
-        if state.done and not state.results:
-            raise ProviderError("its results are no longer there", "bad_request", status=404)
         self._busy += 1
         try:
-            again = await self._collector.collect(batch, lane.api.results(state))
+            again = await self._collector.collect(batch, state.answered, lane.api.results(state))
         finally:
             self._busy -= 1
         self._run.batches.move(batch.mark, "collected")
@@ -287,8 +294,7 @@ class BatchRunner:
                 lane.most = min(lane.most, batch.n // 2)
             lane.one_by_one = True
             return
-        for participant in lane.participants:
-            self._collector.verdicts.stop(participant, f"batch {batch.remote}: {state.word}")
+        self._stop(lane, f"batch {batch.remote}: {state.word}")
 
     async def _find(self, lane: BatchLane, batch: Batch) -> None:
         """Look for a batch that was planned, and perhaps sent, in a session that did not live to hear of it."""
@@ -304,27 +310,37 @@ class BatchRunner:
         else:
             now = self._loop.time()
             if now - self._missed.setdefault(batch.mark, now) >= _GRACE * self._settings.poll_s:
+                if batch.note not in (None, batch_place_of(lane.participants[0])):  # another registry, by now
+                    raise ProviderError(f"it was sent to {batch.note}", "bad_request", status=404)
                 self._drop(lane, batch, "it never arrived at the provider")
+                lane.vanished += 1
+                if lane.vanished == _VANISHED:  # one that does arrive, and is not listed, would be bought for ever
+                    self._stop(lane, f"{_VANISHED} batches in a row were sent and not found at the provider")
+                    return
                 self._tell(Notice(f"{_whose(lane)}: a batch of {batch.n:,} requests never arrived and is sent again"))
 
     def _leave(self, lane: BatchLane, batch: Batch, error: ProviderError) -> None:
         """Leave a batch alone that cannot be got at: it stays open, and what it holds is not asked again."""
         lane.open.remove(batch)
         self.summary.failed += batch.n
-        if error.status == 404 and batch.remote is not None:
-            self._run.batches.move(batch.mark, "lost", note=str(error))
+        note = str(error) if batch.remote else None  # where it was perhaps sent is still to be known
+        if error.status in _GONE:
+            self._run.batches.move(batch.mark, "lost", note=note)
             why = (
-                "the provider does not know it any more, at least not under this key; `partynli resume "
-                f"{self._run.name} --forget-lost` would ask what it holds anew"
+                "the provider does not know it, or not all of it, at least not under this key; `partynli resume "
+                f"{self._run.name} --forget-lost` would ask what is missing anew"
             )
         else:
-            self._run.batches.move(batch.mark, batch.state, note=str(error))
+            self._run.batches.move(batch.mark, batch.state, note=note)
             why = "it cannot be collected"
-            for participant in lane.participants:
-                self._collector.verdicts.stop(participant, str(error))
+            self._stop(lane, str(error))
         self._tell(
             Notice(f"{_whose(lane)}: batch {batch.remote or batch.mark} of {batch.n:,} requests: {why}: {error}")
         )
+
+    def _stop(self, lane: BatchLane, why: str) -> None:
+        for participant in lane.participants:
+            self._collector.verdicts.stop(participant, why)
 
 
 def on_batch_terms(plan: Plan) -> Plan:

@@ -47,6 +47,8 @@ class BatchLane:
     """Trials came back that are to be asked again, which takes another walk."""
     one_by_one: bool = False
     """The account may have no more than one batch of this model waiting."""
+    vanished: int = 0
+    """Batches that were perhaps sent and never found, since the last that did arrive."""
     interval_s: float = 0.0
 
     @property

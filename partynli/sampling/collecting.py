@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,10 @@ from partynli.store import Attempt, Batch, BatchRequest, Outcome, Run
 _TOGETHER = 200
 _TRIES = 3
 """Batches in which a trial may get no answer before it is left for another session."""
+_DOWNLOADS = 3
+"""Times that results are fetched which hold less than the provider counts."""
+_FEW = 20
+"""Of so many lines, one may be broken in results that are taken for whole."""
 _PROMPTS = 1024
 
 
@@ -30,9 +35,14 @@ class _Tally:
     """What one batch brought."""
 
     seen: set[int] = field(default_factory=set)
+    """Numbers of the requests that were answered, or failed."""
+    counted: int = 0
+    """How many of them the provider counts as answered."""
+    not_run: set[int] = field(default_factory=set)
     strange: int = 0
     """Results under an id that is none of ours, or doubled."""
-    not_run: int = 0
+    broken: int = 0
+    """Lines that cannot be read."""
     cost: float = 0.0
     again: bool = False
 
@@ -66,42 +76,62 @@ class Collector:
         self.verdicts = Verdicts(plan.task, ledger.served, settings, summary)
         self._prompts: dict[str, Prompt] = {}
         self._tries: dict[str, int] = {}
+        self._short: Counter[str] = Counter()
         self.given_up: set[str] = set()
         """Keys of trials that are left for another session."""
 
-    async def collect(self, batch: Batch, results: AsyncIterator[Result]) -> bool:
+    async def collect(self, batch: Batch, answered: int | None, results: AsyncIterator[Result | None]) -> bool:
         """Store what a batch brought; returns whether some of its trials are to be asked again.
+
+        Parameters
+        ----------
+        batch
+            It has ended.
+        answered
+            How many of its requests were answered, by the provider's count; None where it has none.
+        results
+            What it brought; None for a line that cannot be read.
 
         Raises
         ------
         ProviderError
-            The results broke off. What came is stored, and the batch can be collected again.
+            The results broke off, or hold fewer answers than were counted. What came is stored, and the batch can be
+            collected again; where it was fetched often enough, the error has status 404.
         """
         tally = _Tally()
         group: list[Result] = []
+        failed = None
         try:
             async for result in results:
+                if result is None:
+                    tally.broken += 1
+                    continue
                 group.append(result)
                 if len(group) == _TOGETHER:
                     await self._store(batch, group, tally)
                     group = []
-        except ProviderError:
-            self._budget.settle(0.0, tally.cost)  # what is stored will not be counted again
-            raise
+        except ProviderError as error:
+            failed = error
         await self._store(batch, group, tally)
+        if failed := failed or self._shortfall(batch, answered, tally):
+            self._budget.settle(0.0, tally.cost)  # what is stored will not be counted again
+            raise failed
         self._look_for_missing(batch, tally)
         self._budget.settle(batch.worst, tally.cost)
         return tally.again
 
     async def _store(self, batch: Batch, results: list[Result], tally: _Tally) -> None:
-        outcomes: dict[int, Result] = {}
+        outcomes: dict[int, Response | ProviderError] = {}
         for result in results:
             number = _number(result.id, batch)
             if number is None or number in tally.seen:
                 tally.strange += 1
-                continue
-            tally.seen.add(number)
-            outcomes[number] = result
+            elif result.outcome is None:
+                tally.not_run.add(number)
+            else:
+                tally.seen.add(number)
+                tally.counted += result.is_counted
+                outcomes[number] = result.outcome
         requests = self._run.batches.requests(batch.mark, list(outcomes))
         known = self._run.outcomes([request.trial_key for request in requests.values()])
         stored = []
@@ -110,19 +140,15 @@ class Collector:
             if before.attempts >= request.n:  # before the results broke off, or the session that collected them
                 tally.again |= not before.settled and before.rejected <= self._plan.reasks
                 continue
-            if (attempt := self._attempt(request, before, outcomes[number].outcome, tally)) is not None:
-                stored.append(self._ledger.put(attempt, (request_body(self._participants[request.participant]),)))
+            attempt = self._attempt(request, before, outcomes[number], tally)
+            stored.append(self._ledger.put(attempt, (request_body(self._participants[request.participant]),)))
         await asyncio.gather(*stored)
         self._summary.stored += len(stored)
 
     def _attempt(
-        self, request: BatchRequest, before: Outcome, outcome: Response | ProviderError | None, tally: _Tally
-    ) -> Attempt | None:
-        """What is to be stored of a request; None where it was not run."""
-        if outcome is None:
-            tally.not_run += 1
-            tally.again |= self._try_again(request.trial_key, request.participant, "not run before the batch ended")
-            return None
+        self, request: BatchRequest, before: Outcome, outcome: Response | ProviderError, tally: _Tally
+    ) -> Attempt:
+        """What is to be stored of a request."""
         trial = self._trial(request)
         sent = Request(trial.participant, trial.prompt, trial.seed(request.n))
         if isinstance(outcome, ProviderError):
@@ -165,18 +191,39 @@ class Collector:
         self._summary.failed += 1
         self._tell(Stored(self._participants[participant], "failed", why, None, again=False))
 
+    def _shortfall(self, batch: Batch, answered: int | None, tally: _Tally) -> ProviderError | None:
+        """What it means that fewer answers came than were counted, or None where they are all that will ever come.
+
+        Answers that are missing were paid for, and may well be in the next download. Only a few lines that stay broken
+        are given up; where more is missing, the file is not whole.
+        """
+        due, came = min(answered or 0, batch.n), tally.counted
+        if answered is None:
+            due, came = batch.n, len(tally.seen | tally.not_run)
+        if came >= due:
+            return None
+        said = f"its results hold {came:,} of {due:,}"
+        self._short[batch.mark] += 1
+        if batch.state != "lost" and self._short[batch.mark] < _DOWNLOADS:
+            return ProviderError(f"batch {batch.remote}: {said}, they are fetched again", "retryable")
+        if due - came <= min(tally.broken, 1 + due // _FEW) and came:
+            return None
+        return ProviderError(said, "bad_request", status=404)
+
     def _look_for_missing(self, batch: Batch, tally: _Tally) -> None:
-        """Plan what no result came for anew: its line was broken, or left out."""
-        missing = 0
+        """Plan anew what was not run, and what no result came for."""
+        missing, not_run = 0, tally.not_run - tally.seen
         if len(tally.seen) < batch.n:
             for number, (key, participant) in enumerate(self._run.batches.held(batch.mark)):
-                if number not in tally.seen:
+                if number in not_run:
+                    tally.again |= self._try_again(key, participant, "not run before the batch ended")
+                elif number not in tally.seen:
                     missing += 1
                     tally.again |= self._try_again(key, participant, "the batch has no result for it")
             tally.cost += batch.worst * missing / batch.n  # it may have been charged
         for count, what in (
             (missing, "have no result that can be read and are asked again"),
-            (tally.not_run, "were not run before it ended and are asked again"),
+            (len(not_run), "were not run before it ended and are asked again"),
         ):
             if count:
                 self._tell(Notice(f"batch {batch.remote}: {count:,} of {batch.n:,} requests {what}"))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from partynli.errors import ProviderError
 from partynli.providers.batch import BatchAPI
 from partynli.sampling.chunks import Chunk
-from partynli.sampling.retry import RetryPolicy, may_pass, retrying
+from partynli.sampling.retry import RetryPolicy, may_pass, retrying, within_reason
 
 
 class Unheard(Exception):
@@ -36,7 +36,7 @@ async def submit(
         It did not arrive, and will not.
     """
     try:
-        return await _once(api, chunk)
+        return await _once(api, chunk, policy)
     except ProviderError as error:
         if not may_pass(error):
             raise
@@ -46,14 +46,14 @@ async def submit(
             if first is not None:
                 failed, first = first, None
                 raise failed
-            return await _once(api, chunk)
+            return await _once(api, chunk, policy)
     raise AssertionError("the schedule ends by returning or raising")
 
 
-async def _once(api: BatchAPI, chunk: Chunk) -> str:
+async def _once(api: BatchAPI, chunk: Chunk, policy: RetryPolicy) -> str:
     try:
         return await api.submit(chunk.mark, chunk.lines)
     except ProviderError as error:
         if error.billable:
             raise Unheard(str(error)) from None
-        raise
+        raise within_reason(error, policy) from None

@@ -85,7 +85,7 @@ class Batch(NamedTuple):
     planned_at: float
     """Seconds since 1970, UTC."""
     note: str | None
-    """What the provider said of it last."""
+    """Where it is sent; then what the provider said of it last."""
 
 
 class BatchRequest(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import socket
 import struct
 import threading
@@ -106,10 +107,65 @@ REFUSED: Mapping[str, Callable[[], bytes]] = {
     "redirect": lambda: refusal("302 Found", b"Location: /v1/chat/completions"),
 }
 """What a gateway says in the place of the server, which never hears of the call."""
+OF_FILES: Mapping[str, Spoil] = {
+    "empty_object": lambda one: one.bytes(body=b"{}"),
+    "error_in_200": lambda one: one.bytes(body=b'{"error": {"message": "come back later", "code": 503}}'),
+    "page": lambda one: one.bytes(body=b"<html>\n" + b"<p>We are back soon\n" * 50),
+    "half_the_lines": lambda one: one.bytes(body=b"".join(lines_of(one)[::2])),
+    "doubled": lambda one: one.bytes(body=one.body * 2),
+    "backwards": lambda one: one.bytes(body=b"".join(lines_of(one)[::-1])),
+    "strangers_first": lambda one: one.bytes(body=strange(one.body) + one.body),
+    "strangers_alone": lambda one: one.bytes(body=strange(one.body)),
+    "said_twice": lambda one: one.bytes(body=one.body + one.body.replace(b"entailment", b"neutral")),
+    "no_batches": lambda one: one.bytes(body=b'{"object": "list", "data": [], "has_more": false}'),
+    "endless": lambda one: one.bytes(body=changed(one, has_more=True, last_id=None, data=[])),
+    "unknown_status": lambda one: one.bytes(body=changed(one, status="archived", processing_status="archived")),
+    "uncounted": lambda one: one.bytes(body=changed(one, request_counts=None)),
+    "failed_midway": lambda one: one.bytes(body=changed(one, status="failed")),
+    "never_begun": lambda one: one.bytes(
+        body=changed(
+            one, request_counts={"total": 0, "completed": 0, "failed": 0}, output_file_id=None, error_file_id=None
+        )
+    ),
+    "no_answers": lambda one: one.bytes(body=changed(one, output_file_id=None)),
+    "no_files": lambda one: one.bytes(body=changed(one, output_file_id=None, error_file_id=None, results_url=None)),
+    "archived": lambda one: one.bytes(body=re.sub(rb'"results_url": "[^"]*"', b'"results_url": null', one.body)),
+    "not_found": lambda one: Answer(b"HTTP/1.1 404 Not Found", one.headers, one.body).bytes(),
+    "gone": lambda one: Answer(b"HTTP/1.1 410 Gone", one.headers, one.body).bytes(),
+    "broken_lines": lambda one: one.bytes(body=b"".join(line[k % 2 :] for k, line in enumerate(lines_of(one)))),
+}
+"""What may become of the lists and files of a batch API."""
+
+
+def lines_of(answer: Answer) -> list[bytes]:
+    return answer.body.splitlines(keepends=True)
+
+
+def changed(answer: Answer, **fields: object) -> bytes:
+    return json.dumps(json.loads(answer.body) | fields).encode()
+
+
+def strange(body: bytes) -> bytes:
+    """The same lines under the ids of somebody else's requests."""
+    return re.sub(rb'"custom_id": ?"[^"]*-', b'"custom_id": "request-', body)
+
+
 STALLED = ("slow_headers", "slow_body_forever")
 """The answer does not come within the time of a call."""
+HELD = "held"
+"""The answer comes when the test lets it."""
+NOT_PASSED_ON = "not_passed_on"
+"""The call never reaches the server, and no answer comes."""
 RESET = "reset_midway"
 WAY = (*SPOILT, *REFUSED, *STALLED, RESET)
+STEPS = {
+    "upload": re.compile(rb"POST /v1/files"),
+    "create": re.compile(rb"POST /v1/(messages/)?batches"),
+    "list": re.compile(rb"GET /v1/(messages/)?batches[? ]"),
+    "results": re.compile(rb"GET /v1/(files|messages/batches/[^/]+/results)"),
+    "look": re.compile(rb"GET /v1/(messages/)?batches/"),
+}
+"""The calls that a batch takes."""
 
 
 class Way:
@@ -118,9 +174,11 @@ class Way:
     Attributes
     ----------
     faults
-        Model -> what happens to its calls, and to how many of them; None spoils all.
+        Model, or step of a batch -> what happens to its calls, and to how many of them; None spoils all.
     done
-        Model -> how many calls were spoilt.
+        Model or step -> how many calls were spoilt.
+    let_go
+        Set where answers that are held may go on.
     """
 
     def __init__(self, url: str) -> None:
@@ -130,6 +188,7 @@ class Way:
         self._server = parts.hostname, parts.port
         self.faults: dict[str, tuple[str, int | None]] = {}
         self.done: Counter[str] = Counter()
+        self.let_go = threading.Event()
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -169,12 +228,17 @@ class Way:
         lines = [line for line in head.split(b"\r\n") if line and not line.lower().startswith(b"connection:")]
         lengths = [int(line.partition(b":")[2]) for line in lines if line.lower().startswith(b"content-length:")]
         body = await reader.readexactly(lengths[0]) if lengths else b""
-        fault = self._next_fault(body)
+        fault = self._next_fault(head, body)
+        if fault == NOT_PASSED_ON:
+            await reader.read()
+            return
         if fault in REFUSED:
             writer.write(REFUSED[fault]())
             await writer.drain()
             return
         answer = await self._asked(b"\r\n".join([*lines, b"Connection: close", b"", body]))
+        if fault == HELD:
+            await asyncio.to_thread(self.let_go.wait, 20.0)
         if fault == RESET:
             writer.write(answer[: len(answer) // 2])
             await writer.drain()
@@ -185,15 +249,17 @@ class Way:
             writer.write(b"" if fault == "slow_headers" else answer[:-10])
             await reader.read()  # until the client has had enough
         else:
-            writer.write(SPOILT[fault](Answer.parse(answer)) if fault else answer)
+            spoil = SPOILT.get(fault or "") or OF_FILES.get(fault or "")
+            writer.write(spoil(Answer.parse(answer)) if spoil else answer)
             await writer.drain()
 
-    def _next_fault(self, body: bytes) -> str | None:
-        model = json.loads(body)["model"] if body else ""
-        fault, most = self.faults.get(model, (None, 0))
-        if fault is None or (most is not None and self.done[model] >= most):
+    def _next_fault(self, head: bytes, body: bytes) -> str | None:
+        step = next((step for step, calls in STEPS.items() if calls.match(head)), None)
+        asked = step or (json.loads(body)["model"] if body else "")
+        fault, most = self.faults.get(asked, (None, 0))
+        if fault is None or (most is not None and self.done[asked] >= most):
             return None
-        self.done[model] += 1
+        self.done[asked] += 1
         return fault
 
     async def _asked(self, call: bytes) -> bytes:

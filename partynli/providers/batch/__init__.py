@@ -43,9 +43,25 @@ def batch_endpoint_of(participant: Participant) -> Hashable:
     return protocol, participant.api_base, participant.api_key_env
 
 
+def batch_place_of(participant: Participant) -> str:
+    """The same for people: the protocol, the address without what may be secret in it, and the name of the key."""
+    protocol = participant.batch.protocol if participant.batch else None
+    address = (participant.api_base or "its own address").rpartition("@")[2]
+    return f"{protocol} at {address}, {participant.api_key_env or 'no key'}"
+
+
 def _class_of(protocol: str) -> Any:
     module, name = _PROTOCOLS[protocol]
     return getattr(import_module(module), name)
 
 
-__all__ = ["BatchAPI", "BatchState", "Result", "batch_api_for", "batch_endpoint_of", "find", "unbatchable"]
+__all__ = [
+    "BatchAPI",
+    "BatchState",
+    "Result",
+    "batch_api_for",
+    "batch_endpoint_of",
+    "batch_place_of",
+    "find",
+    "unbatchable",
+]

@@ -120,28 +120,28 @@ class AnthropicBatches:
         """The workspace's batches that were created after a time, newest first."""
         query: dict[str, Any] = {"limit": _PAGE}
         while True:
-            page = await self._http.ask("GET", self._url(f"?{urlencode(query)}"))
-            listed = page.get("data")
-            for batch in (one for one in listed if isinstance(one, dict)) if isinstance(listed, list) else ():
+            page, batches = await self._http.page(self._url(f"?{urlencode(query)}"))
+            for batch in batches:
                 state = self._state(batch, "")
                 if state.created is not None and state.created < when:
                     return
                 if state.id:
                     yield state
             last = text_of(page.get("last_id"))
-            if page.get("has_more") is not True or last is None or last == query.get("after_id"):
+            if page.get("has_more") is not True:
                 return
+            if last is None or last == query.get("after_id"):
+                raise ProviderError("the list of batches breaks off", "retryable", status=200)
             query["after_id"] = last
 
-    async def results(self, state: BatchState) -> AsyncGenerator[Result, None]:
+    async def results(self, state: BatchState) -> AsyncGenerator[Result | None, None]:
         """The lines of the results file."""
         for url in state.results:
             if urlsplit(url)[:2] != urlsplit(self._http.address)[:2]:
                 raise ProviderError(f"the results are said to be at {url}, and no key is sent there", "bad_request")
             async with aclosing(self._http.lines(url)) as lines:
                 async for line in lines:
-                    if (result := _result(line)) is not None:
-                        yield result
+                    yield None if line is None else _result(line)
 
     def _url(self, rest: str = "") -> str:
         return f"{self._http.address}/v1/messages/batches{rest}"
@@ -169,13 +169,14 @@ class AnthropicBatches:
             if ended and unrun
             else str(batch.get("processing_status")),
             results=(results,) if results else (),
+            answered=numbers.get("succeeded"),
         )
 
 
 def _seconds(date: Any) -> float | None:
     try:
         return datetime.fromisoformat(date).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -187,11 +188,12 @@ def _result(line: Mapping[str, Any]) -> Result | None:
     if kind in ("expired", "canceled"):
         return Result(id, None)
     if kind == "succeeded" and isinstance(result.get("message"), dict):
-        return Result(id, _answer(result["message"]))
+        return Result(id, _answer(result["message"]), is_counted=True)
     raw = json.dumps(line, separators=(",", ":"))
     body = result.get("error") if kind == "errored" else None
     if not isinstance(body, dict):
-        return Result(id, ProviderError("the batch's result cannot be read", "retryable", raw=raw, billable=True))
+        unread = ProviderError("the batch's result cannot be read", "retryable", raw=raw, billable=True)
+        return Result(id, unread, kind == "succeeded")
     error = body["error"] if isinstance(body.get("error"), dict) else body
     named = str(error.get("type"))
     failed = failure(

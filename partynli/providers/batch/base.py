@@ -10,8 +10,10 @@ from typing import NamedTuple, Protocol
 from partynli.errors import ProviderError
 from partynli.records import Request, Response
 
-_CLOCKS_APART_S = 3600.0
-"""How far this machine's clock may be from the provider's, when batches are looked for by their age."""
+_CLOCKS_APART_S = 86400.0
+"""How far this machine's clock may be ahead of the provider's, when batches are looked for by their age."""
+_GLANCE = 20
+"""Results of others after which a batch is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class BatchState:
     """It was refused because too much of the account's waits already."""
     results: tuple[str, ...] = ()
     """Where its results lie."""
+    answered: int | None = None
+    """Requests that were answered and paid for, once it has ended; None where the provider does not count them."""
 
 
 class Result(NamedTuple):
@@ -46,6 +50,8 @@ class Result(NamedTuple):
     """The request's id, as we gave it."""
     outcome: Response | ProviderError | None
     """None: it was not run before the batch expired or was cancelled, and cost nothing."""
+    is_counted: bool = False
+    """Whether the provider counts it among those that were answered."""
 
 
 class BatchAPI(Protocol):
@@ -81,8 +87,8 @@ class BatchAPI(Protocol):
         """The account's batches that were created after a time, newest first."""
         ...
 
-    def results(self, state: BatchState) -> AsyncGenerator[Result, None]:
-        """The results of a batch that ended, in any order; lines that cannot be read are left out."""
+    def results(self, state: BatchState) -> AsyncGenerator[Result | None, None]:
+        """The results of a batch that ended, in any order; None for a line that cannot be read."""
         ...
 
 
@@ -101,23 +107,43 @@ async def find(api: BatchAPI, mark: str, planned_at: float, n: int, known: Colle
 
     Where the provider keeps marks, the mark tells. Where it does not, ids of requests begin with the mark, and results
     repeat them: batches of that size that the run does not know are looked into when they have ended.
+
+    Raises
+    ------
+    ProviderError
+        It was not found, and not all batches that may be it could be looked at; of status 404 where the results of
+        one are no longer there.
     """
-    maybe = []
+    maybe, closed = [], []
     async with aclosing(api.since(planned_at - _CLOCKS_APART_S)) as states:
         async for state in states:
             if state.mark is not None:
                 if state.mark == mark:
                     return Found(state.id)
-            elif state.id not in known and state.total == n:
+            elif state.id not in known and (state.total == n or not (state.total or state.ended)):
                 if not state.ended:
                     maybe.append(state.id)
-                elif await _is_ours(api, state, mark):
+                elif (is_ours := await _is_ours(api, state, mark)) is None:
+                    closed.append(state.id)
+                elif is_ours:
                     return Found(state.id)
+    if closed and not maybe:
+        raise ProviderError(
+            f"batch {closed[0]} may be it, and its results cannot be looked into", "bad_request", status=404
+        )
     return Found(None, tuple(maybe))
 
 
-async def _is_ours(api: BatchAPI, state: BatchState, mark: str) -> bool:
+async def _is_ours(api: BatchAPI, state: BatchState, mark: str) -> bool | None:
+    """Whether a batch is the one under a mark, or None where its results do not say whose they are."""
+    others = 0
     async with aclosing(api.results(state)) as results:
         async for result in results:
-            return result.id.startswith(f"{mark}-")
-    return False
+            if result is None:
+                continue
+            if result.id.startswith(f"{mark}-"):
+                return True
+            others += 1
+            if others == _GLANCE:
+                break
+    return False if others else None

@@ -11,13 +11,15 @@ import aiohttp
 
 from partynli.errors import ProviderError
 from partynli.providers.base import failure
-from partynli.providers.openai_compatible import lost, proxy_for
+from partynli.providers.openai_compatible import decoded, lost, proxy_for
 from partynli.redaction import redact
 
 _CONNECT_S = 30.0
 _SILENCE_S = 300.0
 """Longest silence of a server: 200 MB take a while to be looked through before it answers."""
 _LONGEST_LINE = 64 * 2**20
+_LATE = (408, 409)
+"""Said by some gateways for what went on behind them."""
 
 
 class BatchHTTP:
@@ -57,36 +59,43 @@ class BatchHTTP:
         With `buys`, a failure that leaves open whether the server took the call is marked as billable.
         """
         async with self._answer(method, url, data, buys=buys) as answer:
-            raw = redact((await answer.read()).decode("utf-8", "backslashreplace"), self._key)
+            raw = redact(decoded(await answer.read()), self._key)
             status, headers = answer.status, answer.headers
         body = _parsed(raw)
         if status >= 300:
             error = failure(status, body, raw, headers)
-            error.billable = buys and status >= 500
+            error.billable = buys and (status >= 500 or status in _LATE)
             raise error
         if not isinstance(body, dict):
             raise ProviderError(f"{url} answered no JSON object", "retryable", status=status, raw=raw, billable=buys)
         return body
 
-    async def lines(self, url: str) -> AsyncGenerator[dict[str, Any], None]:
-        """The JSON objects of a file, one a line; lines that are none are left out."""
+    async def page(self, url: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """A page of a list, and the objects in it."""
+        body = await self.ask("GET", url)
+        listed = body.get("data")
+        if not isinstance(listed, list):  # to take it for an empty one could mean to buy something twice
+            raise ProviderError(f"{url} answered no list", "retryable", status=200)
+        return body, [one for one in listed if isinstance(one, dict)]
+
+    async def lines(self, url: str) -> AsyncGenerator[dict[str, Any] | None, None]:
+        """The JSON objects of a file, one a line; None for a line that is none."""
         async with self._answer("GET", url, None, buys=False) as answer:
             if answer.status >= 300:
-                text = redact((await answer.read()).decode("utf-8", "backslashreplace"), self._key)
+                text = redact(decoded(await answer.read()), self._key)
                 raise failure(answer.status, _parsed(text), text, answer.headers)
             rest = b""
             async for block in answer.content.iter_any():
                 *whole, rest = (rest + block).split(b"\n")
-                for line in whole:
-                    if (found := self._read(line)) is not None:
-                        yield found
+                for line in filter(bytes.strip, whole):
+                    yield self._read(line)
                 if len(rest) > _LONGEST_LINE:
                     raise ProviderError(f"{url}: a line of over {_LONGEST_LINE:,} bytes", "bad_request")
-            if (found := self._read(rest)) is not None:
-                yield found
+            if rest.strip():
+                yield self._read(rest)
 
     def _read(self, line: bytes) -> dict[str, Any] | None:
-        found = _parsed(redact(line.decode("utf-8", "backslashreplace"), self._key))
+        found = _parsed(redact(decoded(line), self._key))
         return found if isinstance(found, dict) else None
 
     @asynccontextmanager

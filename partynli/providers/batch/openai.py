@@ -101,9 +101,7 @@ class OpenAIBatches:
         """The account's batches that were created after a time, newest first."""
         query: dict[str, Any] = {"limit": _PAGE}
         while True:
-            page = await self._http.ask("GET", self._url(f"/batches?{urlencode(query)}"))
-            listed = page.get("data")
-            batches = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+            page, batches = await self._http.page(self._url(f"/batches?{urlencode(query)}"))
             for batch in batches:
                 state = _state(batch, "")
                 if state.created is not None and state.created < when:
@@ -111,17 +109,18 @@ class OpenAIBatches:
                 if state.id:
                     yield state
             last = text_of(batches[-1].get("id")) if batches else None
-            if page.get("has_more") is not True or last is None or last == query.get("after"):
+            if page.get("has_more") is not True:
                 return
+            if last is None or last == query.get("after"):
+                raise ProviderError("the list of batches breaks off", "retryable", status=200)
             query["after"] = last
 
-    async def results(self, state: BatchState) -> AsyncGenerator[Result, None]:
+    async def results(self, state: BatchState) -> AsyncGenerator[Result | None, None]:
         """The lines of the files with answers and with errors."""
         for file in state.results:
             async with aclosing(self._http.lines(self._url(f"/files/{quote(file, safe='')}/content"))) as lines:
                 async for line in lines:
-                    if (result := self._result(line)) is not None:
-                        yield result
+                    yield None if line is None else self._result(line)
 
     def _url(self, path: str) -> str:
         return self._http.address + path
@@ -133,10 +132,11 @@ class OpenAIBatches:
         answer, error = line.get("response"), line.get("error")
         if isinstance(answer, dict) and isinstance(answer.get("status_code"), int):
             content = json.dumps(answer.get("body"), separators=(",", ":")).encode()
+            is_counted = answer["status_code"] == 200
             try:
-                return Result(id, read_answer(answer["status_code"], content, {}, self._key))
+                return Result(id, read_answer(answer["status_code"], content, {}, self._key), is_counted)
             except ProviderError as failed:
-                return Result(id, failed)
+                return Result(id, failed, is_counted)
         code = text_of(error.get("code")) if isinstance(error, dict) else None
         if code in _NOT_RUN:
             return Result(id, None)
@@ -153,19 +153,24 @@ def _state(batch: Mapping[str, Any], id: str) -> BatchState:
     created = batch.get("created_at")
     status = str(batch.get("status")).lower()
     codes, first = _faults(batch.get("errors"))
-    files = (text_of(batch.get("output_file_id")), text_of(batch.get("error_file_id")))
+    named = (text_of(batch.get("output_file_id")), text_of(batch.get("error_file_id")))
+    files = tuple(file for file in named if file is not None)
+    total, answered = count_of(counts.get("total")), count_of(counts.get("completed"))
+    done = answered + count_of(counts.get("failed"))
+    is_uncounted = not counts or (status == "completed" and not total)
     return BatchState(
         id=text_of(batch.get("id")) or id,
         # none of another's: this API keeps marks, so what has none is not ours
         mark=(text_of(metadata.get(_MARK)) if isinstance(metadata, dict) else None) or "",
         created=float(created) if isinstance(created, int | float) else None,
         ended=status in _ENDED,
-        total=count_of(counts.get("total")),
-        done=count_of(counts.get("completed")) + count_of(counts.get("failed")),
+        total=total,
+        done=done,
         word=f"{status}: {first}" if first else status,
-        refused=status == "failed",
+        refused=status == "failed" and not answered and not files,
         queue_full=_QUEUE_FULL in codes,
-        results=tuple(file for file in files if file is not None),
+        results=files,
+        answered=None if is_uncounted else answered,
     )
 
 
