@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from partynli.cli.output import console, duration, money, safe
+from partynli.cli.output import console, counted, duration, money, safe
 from partynli.cli.running import print_keys
 from partynli.cli.wide import print_rows
 from partynli.errors import InputError, MissingKeysError, RunError
@@ -100,17 +100,18 @@ def print_estimate(plan: Plan, caps: Mapping[str, ProviderCaps], lacking: Mappin
     estimates = estimate(plan, caps)
     rows = []
     for one in estimates:
-        name = one.participant.name
         time_ = duration(one.seconds) if one.seconds else ""
         cells = (f"{one.calls:,}", f"{one.tokens_in:,.0f}", f"{one.tokens_out:,.0f}", money(one.cost), time_)
-        rows.append((name, *cells, lacking.get(name, "")))
-    print_rows(("participant", "calls", "tokens in", "tokens out ≤", "cost ≤", "time ≥", "missing"), rows, words={6})
+        rows.append((one.participant.name, *cells))
+    print_rows(("participant", "calls", "tokens in", "tokens out ≤", "cost ≤", "time ≥"), rows)
+    for line in _by_reason(lacking):
+        console.print(f"[yellow]missing: {safe(line)}[/yellow]", soft_wrap=True)
     print_keys(plan, lacking)
     known = sum(one.cost or 0.0 for one in estimates)
     unknown_ = sum(one.cost is None for one in estimates)
     console.print(
         f"{len(plan):,} calls, at most {money(known)}"
-        + (f" and {unknown_} participants whose price is unknown" if unknown_ else "")
+        + (f" and {counted(unknown_, 'participant')} whose price is unknown" if unknown_ else "")
         + f", at least {duration(max((one.seconds for one in estimates), default=0.0))}; up to "
         f"{plan.reasks} re-asks of an answer that cannot be read come on top. Nothing was sent."
     )
