@@ -20,7 +20,7 @@ def print_rows(
     left: int = 1,
     words: Collection[int] = (),
 ) -> None:
-    """Print a table of texts, which may be foreign.
+    """Print a table of texts, which may be foreign; columns in which no row has anything are left out.
 
     Parameters
     ----------
@@ -36,6 +36,9 @@ def print_rows(
         Other columns that hold no numbers: they begin at the left, and are folded rather than printed in a part of
         their own.
     """
+    filled = [one for one in range(len(heads)) if one < left or not rows or any(row[one] for row in rows)]
+    heads, rows = [heads[one] for one in filled], [[row[one] for one in filled] for row in rows]
+    words = {filled.index(one) for one in words if one in filled}
     columns = zip(heads, *rows, strict=True)
     widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
     longest = max(_GAP, console.width // 3 // left)
