@@ -41,6 +41,7 @@ def test_a_table_of_the_draws(pool: Pool, tmp_path: Path) -> None:
         write_draws(mix, tmp_path / "no" / "draws.csv")
 
 
+@pytest.mark.slow
 def test_the_same_plot_gives_the_same_bytes(pool: Pool, tmp_path: Path) -> None:
     mix = randommix(pool, size=2, draws=20, resamples=5)
     nothing = np.zeros(3)
@@ -52,5 +53,9 @@ def test_the_same_plot_gives_the_same_bytes(pool: Pool, tmp_path: Path) -> None:
         written.append([path.read_bytes() for path in (*draws, *lines)])
     assert written[0] == written[1]
     assert b"draws of $c_{1" in written[0][1]
+
+
+def test_a_plot_that_cannot_be_written(pool: Pool, tmp_path: Path) -> None:
+    curve = learning_curve(pool, Costs(np.zeros(3), np.zeros(3), ()), draws=2)
     with pytest.raises(InputError, match="cannot be written"):
         save(plot_curve(curve, [], "curve"), tmp_path / "no" / "curve")

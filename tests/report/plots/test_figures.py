@@ -72,7 +72,14 @@ def test_no_long_name_is_cut(subject: Subject) -> None:
         assert cut(CATALOGUE[name].draw(given)) == []
 
 
-@pytest.mark.parametrize("name", ["entropy", "consistency", "ternary", "item", "size-explanations"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "entropy",
+        "item",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("consistency", "ternary", "size-explanations")),
+    ],
+)
 def test_the_same_figure_gives_the_same_bytes(subject: Subject, tmp_path: Path, name: str) -> None:
     formats = ("png", "svg", "pdf")
     written = [
