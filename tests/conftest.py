@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from partynli.cli import run as run_command
+from partynli.cli.output import console
 from partynli.prompts import load_task
 from partynli.records import Item, Participant, Price, Task
 from partynli.sampling.engine import Engine
@@ -228,6 +229,7 @@ def partynli_here(
             for name, value in (environ | more).items():
                 meanwhile.setenv(name, value)
             sys.argv = ["partynli", *args]
+            console.stderr = False  # as in a new process; a command before may have turned it for its --json
             try:
                 with redirect_stdout(out), redirect_stderr(err):
                     code = run_command()

@@ -139,7 +139,8 @@ class Batch:
 
 def _assembled(mean: Floats, sd: Floats, samples: Floats, n: NDArray[np.int64]) -> list[Figure]:
     interval = percentile_interval(samples)
-    low, high = (np.where(np.isnan(mean), np.nan, bound) for bound in (interval.low, interval.high))
+    unknown = np.isnan(mean) | (n < 2)  # resamples of one item are all the same, which is no certainty
+    low, high = (np.where(unknown, np.nan, bound) for bound in (interval.low, interval.high))
     columns = zip(mean.tolist(), sd.tolist(), low.tolist(), high.tolist(), n.tolist(), strict=True)
     return [Figure(*numbers) for numbers in columns]
 
@@ -172,8 +173,12 @@ def _alphas(counts: Counts, resamples: Resamples, *, ordinal: bool = False) -> t
 def averaged(singles: Sequence[Figure], samples: Floats, n: int) -> Figure:
     """Mean of single participants' figures on `n` items in all, with the interval of the mean."""
     value, sd = (float(item_mean([getattr(one, name) for one in singles])) for name in ("value", "sd"))
+    if value != value:
+        return Figure(n=n)
+    if n < 2:
+        return Figure(value, sd, n=n)
     interval = percentile_interval(item_mean(samples))
-    return Figure(value, sd, float(interval.low), float(interval.high), n) if value == value else Figure(n=n)
+    return Figure(value, sd, float(interval.low), float(interval.high), n)
 
 
 def consistency_of(pooled: Sequence[Counts], resamples: Resamples) -> tuple[Figures, Floats]:

@@ -29,6 +29,11 @@ class Transform:
     """Of the softmax."""
 
     @property
+    def softmax_temperature(self) -> float | None:
+        """The temperature where there is a softmax."""
+        return self.temperature if self.kind == "softmax" else None
+
+    @property
     def name(self) -> str:
         """As tables name it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -130,14 +130,12 @@ def _compared(reference: Floats, row: Distributions, convention: Convention, dra
 
 
 def _mean(values: Floats, resamples: Resamples) -> Figure:
+    n = int((~np.isnan(values)).sum())
+    figure = Figure(float(item_mean(values)), sd=float(item_sd(values)), n=n)
+    if n < 2:  # resamples of one item are all the same, which is no certainty
+        return figure
     interval = percentile_interval(resamples.means(values))
-    return Figure(
-        float(item_mean(values)),
-        sd=float(item_sd(values)),
-        low=float(interval.low),
-        high=float(interval.high),
-        n=int((~np.isnan(values)).sum()),
-    )
+    return replace(figure, low=float(interval.low), high=float(interval.high))
 
 
 def resampled_correlations(x: Floats, y: Floats, weights: Floats) -> Floats:

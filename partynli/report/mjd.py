@@ -146,7 +146,7 @@ def to_json(report: MjdReport) -> str:
         "n_items": len(report.items),
         "reference": report.reference,
         "convention": report.convention.name,
-        "transform": {"kind": report.transform.kind, "temperature": report.transform.temperature},
+        "transform": {"kind": report.transform.kind, "temperature": report.transform.softmax_temperature},
         "design": dict(report.design),
         "draws": report.draws,
         "seed": report.seed,

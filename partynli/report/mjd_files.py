@@ -17,15 +17,16 @@ from partynli.metrics import js_distance, kl_divergence, total_variation
 from partynli.report.mjd import MjdReport
 from partynli.spreadsheets import spreadsheet_safe
 
+_TEXTS = ("premise", "hypothesis")
+
 
 def soft_rows(report: MjdReport) -> Iterator[dict[str, Any]]:
     """One row an item that has a distribution: uid, texts, labels, probabilities, and where they come from."""
     found, counts, transform = report.mjd, report.counts, report.transform
-    softmax = found is not None and transform.kind == "softmax"
     provenance = {
         "source": "answers" if found is None else "option scores",
         "transform": None if found is None else transform.kind,
-        "temperature": transform.temperature if softmax else None,
+        "temperature": None if found is None else transform.softmax_temperature,
         "distribution": report.first.name,
         "run": report.run,
         "run_hash": report.run_hash,
@@ -37,7 +38,7 @@ def soft_rows(report: MjdReport) -> Iterator[dict[str, Any]]:
             continue
         yield {
             "uid": uid,
-            **{name: report.texts[uid][name] for name in ("premise", "hypothesis")},
+            **{name: report.texts[uid][name] for name in _TEXTS},
             "labels": list(report.labels),
             "p": report.first.p[k].tolist(),
             "p_low": None if found is None else found.low[k].tolist(),
@@ -55,8 +56,13 @@ def write_soft_labels(report: MjdReport, file: Path) -> int:
     Raises
     ------
     InputError
-        The name ends otherwise, pyarrow is not there for parquet, or the file cannot be written.
+        The items have other texts than a premise and a hypothesis, the name ends otherwise, pyarrow is not there for
+        parquet, or the file cannot be written.
     """
+    found = {name for texts in report.texts.values() for name in texts}
+    if not found.issuperset(_TEXTS):
+        have = ", ".join(sorted(found))
+        raise InputError(f"soft labels are of a premise and a hypothesis; the items of run {report.run} have {have}")
     rows = list(soft_rows(report))
     kind = file.suffix.lower()
     if kind not in (".jsonl", ".parquet"):
@@ -88,7 +94,8 @@ def items_csv(report: MjdReport) -> str:
     labels = report.labels
     heads = ["run", "synthetic", "uid", "prompts", "prompts_asked", "prompts_with_missing_options"]
     heads += [f"{what}_{label}" for what in ("p", "low", "high", "reference") for label in labels]
-    table.writerow(map(spreadsheet_safe, [*heads, "kl", "jsd", "tvd", "premise", "hypothesis"]))
+    fields = list(dict.fromkeys(name for texts in report.texts.values() for name in texts))
+    table.writerow(map(spreadsheet_safe, [*heads, "kl", "jsd", "tvd", *fields]))
     p, q = report.reference_p, report.first.p
     found = report.mjd
     distances = (kl_divergence(p, q, eps=report.convention.kl_eps), js_distance(p, q), total_variation(p, q))
@@ -100,5 +107,5 @@ def items_csv(report: MjdReport) -> str:
         numbers += [one[k] for one in distances]
         cells = [report.run, mark, uid, *counts, *("" if x != x else f"{x:.6g}" for x in numbers)]
         texts = report.texts[uid]
-        table.writerow(map(spreadsheet_safe, [*cells, texts["premise"], texts["hypothesis"]]))
+        table.writerow(map(spreadsheet_safe, [*cells, *(texts.get(name, "") for name in fields)]))
     return out.getvalue()

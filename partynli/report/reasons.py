@@ -10,7 +10,7 @@ from typing import Any
 
 from partynli.markdown import escape
 from partynli.report.markdown import SYNTHETIC
-from partynli.report.sheets import NOTHING, Sheet, rounded
+from partynli.report.sheets import NOTHING, Sheet, rounded, titled
 from partynli.spreadsheets import spreadsheet_safe
 from partynli.studies.reasons.counting import ItemKinds, Side, kind_counts, total
 from partynli.studies.reasons.material import Explanation
@@ -43,6 +43,7 @@ def items_sheet(study: ReasonStudy, items: Sequence[ItemKinds]) -> Sheet:
     own = ("item", "why", "JS", "shared", "only\nhuman", "only\nmodel")
     votes = tuple(f"{who}\n{label}" for who in ("human", "model") for label in study.labels)
     compared = [one for one in items if one.is_comparable]
+    people = "" if study.people is None else f" (human: {titled(study.people)})"
     rows = [_row(one.choice.uid, one.choice.why, rounded(one.choice.js, 2), [one], study) for one in items]
     if len(compared) > 1:
         rows.append(_row("total", f"{len(compared)} items", "", compared, study))
@@ -50,9 +51,9 @@ def items_sheet(study: ReasonStudy, items: Sequence[ItemKinds]) -> Sheet:
         "Kinds of reasoning, and labels",
         (*own, *votes, "human\ncoded", "model\ncoded"),
         tuple(rows),
-        f"{study.verdict}. Shares of labels; coded: explanations with a category, of those written. More explanations "
-        "show more kinds, and every wrong code can add one: compare sides of about equal size. A dash: one side has no "
-        "coded explanation.",
+        f"{study.verdict}. Shares of labels{people}; coded: explanations with a category, of those written. More "
+        "explanations show more kinds, and every wrong code can add one: compare sides of about equal size. A dash: "
+        "one side has no coded explanation.",
     )
 
 

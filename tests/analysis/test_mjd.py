@@ -106,6 +106,13 @@ def test_intervals_hold_the_value() -> None:
     assert half == pytest.approx(1.96 * spread, rel=0.25)
 
 
+def test_a_single_item_has_no_interval() -> None:
+    p = np.array([[0.5, 0.3, 0.2]])
+    (found,) = compare_rows(p, [Distributions("m", "mjd", p[:, ::-1])], convention("chen2024"))
+    assert found.tvd.value == pytest.approx(0.3)
+    assert np.isnan([[one.low, one.high] for one in found.figures.values()]).all()
+
+
 def test_items_that_one_side_lacks_are_left_out_and_counted() -> None:
     p = np.array([[1.0, 0, 0], [0, 1.0, 0], [NAN] * 3])
     q = np.array([[1.0, 0, 0], [NAN] * 3, [0, 0, 1.0]])

@@ -136,6 +136,13 @@ def test_a_single_participant_has_its_trials_as_raters() -> None:
     assert row.figures["share_consistent"].value == pytest.approx(np.mean([n == 1 for n in distinct]), abs=1e-12)
 
 
+def test_a_single_item_has_no_intervals() -> None:
+    row = scope(answers_of(some(people=3, trials=2, items=1))).row("mix")
+    figures = [*row.figures.values(), *(one for source in row.against.values() for one in source.values())]
+    assert any(one.value == one.value for one in figures)
+    assert all(one.low != one.low and one.high != one.high for one in figures)
+
+
 def test_alpha_has_three_names() -> None:
     codes = some(people=3, trials=4)
     row = scope(answers_of(codes)).row("mix")

@@ -245,6 +245,24 @@ def test_sets_of_people_and_a_model_go_into_other_commands(partynli: Any, tmp_pa
     ]
 
 
+def test_single_explanations_are_said_to_be_in_no_figure(partynli: Any, tmp_path: Path) -> None:
+    items = [{"uid": uid, "premise": f"{uid} rains.", "hypothesis": "It is wet."} for uid in "abc"]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(one) + "\n" for one in items))
+    said = [("a", "It rains."), ("a", "It snows."), ("b", "Alone."), ("c", "Yes."), ("c", "No.")]
+    rows = [json.dumps({"uid": uid, "label": "true", "explanation": text}) + "\n" for uid, text in said]
+    (tmp_path / "said.jsonl").write_text("".join(rows))
+    done = partynli("explain", "variability", "said.jsonl", "--items", "items.jsonl")
+    assert "said.jsonl: 1 item has one explanation and is in no figure" in done.stdout, done.stderr
+    (row,) = [line.split() for line in done.stdout.splitlines() if line.startswith("said.jsonl  ")]
+    assert row[1:6] == ["2", "0.583", "0.000", "0.000", "(1)"], "of two words and signs none is a run of three"
+
+
+@pytest.mark.parametrize("name", ["tfidf", "some/model:minus-item"])
+def test_variability_takes_embedders_of_whole_sentences(partynli: Any, name: str) -> None:
+    done = partynli("explain", "variability", "said.jsonl", "--items", "demo", "--embedder", name)
+    assert "sentences are compared as they stand" in one_line(done)
+
+
 def test_two_curves_are_drawn_from_reports(partynli: Any, tmp_path: Path) -> None:
     def report(name: str, source: str, distance: float, known: int = 341, **other: object) -> str:
         given = {"source": source}
@@ -263,13 +281,17 @@ def test_two_curves_are_drawn_from_reports(partynli: Any, tmp_path: Path) -> Non
     for by, far in (("model", 0.01), ("noise", 0.1)):
         for seed in (0, 1):
             made = {"with": by, "share": 100, "seed": seed}
-            (tmp_path / f"{by}{seed}.jsonl").write_text(json.dumps({"uid": "a", "made": made}) + "\n")
+            new = {"model": 1 + seed, "noise": 4}[by]  # of a model's less than was asked for, as some labels run out
+            sources = [by] * new + ["human"] * (4 - new)
+            rows = [json.dumps({"uid": "a", "source": source, "made": made}) + "\n" for source in sources]
+            (tmp_path / f"{by}{seed}.jsonl").write_text("".join(rows))
             reports.append(report(f"{by}{seed}.json", f"{by}{seed}.jsonl", 0.2 + far + seed / 100))
     done = partynli("explain", "curve", *reports, "--out", "curves.svg")
     assert done.returncode == 0, done.stderr
     cells = [line.split() for line in done.stdout.splitlines()]
-    assert ["noise", "100", "%", "0.305", "0.241", "0.369", "2"] in cells
-    assert ["model", "0", "%", "0.200", "–", "–", "1"] in cells
+    assert ["noise", "100", "%", "100.0", "%", "0.305", "0.241", "0.369", "2"] in cells
+    assert ["model", "100", "%", "37.5", "%", "0.215", "0.151", "0.279", "2"] in cells
+    assert ["model", "0", "%", "0.0", "%", "0.200", "–", "–", "1"] in cells
     drawn = (tmp_path / "curves.svg").read_text()
     assert "replaced by noise (2 seeds)" in drawn
     assert "human explanations replaced (%)" in drawn

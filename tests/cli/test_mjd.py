@@ -259,6 +259,18 @@ def test_soft_labels_as_a_reference_are_read_in_the_order_of_the_runs_labels(
     assert found["rows"][1]["tvd"]["value"] > 1e-3
 
 
+def test_soft_labels_of_other_texts_as_a_reference_are_doubted(mjd: Run, files: Path) -> None:
+    ok(mjd("run", *SIM, "--run", "r"))
+    ok(mjd("report", "r", "--soft-labels", "s.jsonl"))
+    assert report(mjd, "r", "--reference", "s.jsonl")["notes"] == []
+    rows = [json.loads(line) for line in (files / "s.jsonl").read_text().splitlines()]
+    rows[0]["premise"] = "Another text."
+    (files / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert report(mjd, "r", "--reference", "s.jsonl")["notes"] == [
+        "s.jsonl has other texts for 1 items of the same uid: i0"
+    ]
+
+
 def test_soft_labels_as_parquet_are_the_same(mjd: Run, files: Path) -> None:
     pytest.importorskip("pyarrow")
     ok(mjd("run", *SIM, "--run", "r"))
@@ -276,6 +288,61 @@ def test_soft_labels_of_a_run_of_ordinary_answers(mjd: Run, partynli: Run, files
         assert row["n"] == sum(row["counts"])
         assert row["p"] == pytest.approx([one / row["n"] for one in row["counts"]])
         assert row["p_low"] is row["transform"] is None
+
+
+def test_imported_people_are_no_participants_of_a_run_of_answers(mjd: Run, partynli: Run, files: Path) -> None:
+    head = "sent_id,participant,participant_type,experiment,class_multi\n"
+    said = [("m1", "model", "mix", "true"), ("m2", "model", "mix", "either")]
+    said += [(f"w{k}", "human", "human", "false") for k in range(6)]
+    rows = [",".join((item["uid"], *one)) + "\n" for item in ITEMS for one in said]
+    (files / "answers.csv").write_text(head + "".join(rows))
+    ok(partynli("import", "answers.csv", "--items", "items.jsonl", "--run", "both"))
+    found = report(mjd, "both", "--soft-labels", "both.jsonl")
+    votes = {row["name"]: row["votes"] for row in found["rows"]}
+    assert votes == {"both (all 2 models)": 2, "both: human": 6, "uniform": None}
+    labels = [json.loads(line) for line in (files / "both.jsonl").read_text().splitlines()]
+    assert [one["counts"] for one in labels] == [[1, 1, 0]] * len(ITEMS)
+    assert [one["n"] for one in labels] == [2] * len(ITEMS)
+    of_people = [line for line in rows if "human" in line]
+    (files / "people.csv").write_text(head + "".join(of_people))
+    ok(partynli("import", "people.csv", "--items", "items.jsonl", "--run", "people"))
+    assert [row["name"] for row in report(mjd, "people")["rows"]] == ["people (all 6)", "uniform"]
+
+
+@pytest.fixture
+def of_texts(partynli: Run, tmp_path: Path) -> str:
+    """A run of a task with other texts than premise and hypothesis, and two labels."""
+    folder = tmp_path / "own" / "tone"
+    folder.mkdir(parents=True)
+    (folder / "task.yaml").write_text(
+        "name: tone\nlabels: [bad, good]\nfields: [text]\nanswer: {label: tone, explanation: why}\n"
+    )
+    (folder / "system.txt").write_text("Good or bad?\n")
+    (folder / "user.txt").write_text("Text: {}\n")
+    (tmp_path / "texts.csv").write_text("uid,text,human_bad,human_good\na,It rains.,1,7\nb,Cats sleep.,3,3\n")
+    of = ("--task", "tone", "--prompts", "own", "--items", "texts.csv", "--run", "tone")
+    ok(partynli("sample", "--mix", "demo", "--trials", "1", *of))
+    return "tone"
+
+
+def test_a_run_of_a_task_of_ones_own(mjd: Run, of_texts: str, files: Path) -> None:
+    found = report(mjd, of_texts, "--with", of_texts, "--items-out", "items.csv")
+    assert [row["n_items"] for row in found["rows"]] == [2, 2, 2]
+    with (files / "items.csv").open(newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file)] == ["It rains.", "Cats sleep."]
+    assert "three labels" in refused(mjd("report", of_texts, "--plot", "p.svg"))
+    why = refused(mjd("report", of_texts, "--soft-labels", "s.jsonl"))
+    assert "soft labels are of a premise and a hypothesis; the items of run tone have text" in why
+
+
+def test_a_row_that_lacks_items_is_drawn(mjd: Run, files: Path) -> None:
+    ok(mjd("run", *SIM, "--run", "part", "--limit", "15"))
+    ok(mjd("report", "part", "--plot", "part.svg"))
+    assert "part (sim-typical)" in (files / "part.svg").read_text()
+    (files / "items.jsonl").write_text(json.dumps(ITEMS[0]) + "\n")
+    ok(mjd("run", *SIM, "--run", "one"))
+    ok(mjd("report", "one", "--plot", "one.svg"))
+    assert "one (sim-typical)" in (files / "one.svg").read_text()
 
 
 def test_plots_and_markdown(mjd: Run, files: Path) -> None:

@@ -293,6 +293,43 @@ def test_items_without_people(partynli: Any, tmp_path: Path) -> None:
     assert report["totals"] == {"n_items": 0, "shared": 0, "only_human": 0, "only_model": 0}
 
 
+def test_labels_are_those_of_the_people_whose_explanations_are_coded(partynli: Any, tmp_path: Path) -> None:
+    counts = "uid,premise,hypothesis,human_true,human_either,human_false\n"
+    (tmp_path / "mine.csv").write_text(counts + "a,It rains.,It is wet.,90,10,0\nb,Cats sleep.,Dogs do.,0,100,0\n")
+    head = "sent_id,participant,participant_type,experiment,trial,class_multi,explanation\n"
+    rows = [f"{uid},m{k},model,mix,1,true,Model {k}.\n" for uid in "ab" for k in range(2)]
+    rows += [
+        f"{uid},w{k},human,human,{trial},false,Person {k}.\n" for uid in "ab" for k in range(3) for trial in (1, 2)
+    ]
+    (tmp_path / "answers.csv").write_text(head + "".join(rows))
+    assert partynli("import", "answers.csv", "--items", "mine.csv", "--run", "both").returncode == 0
+    assert partynli("reasons", "both", "--items", "all", "--sheet", "sheet.csv").returncode == 0
+    sheet = (tmp_path / "sheet.csv").read_text()
+    (tmp_path / "coded.csv").write_text(sheet.replace(".,,", ".,Semantic,"))
+    found = json.loads(partynli("reasons", "both", "--coding", "coded.csv", "--json").stdout)
+    assert found["people"] == "human"
+    for one in found["items"]:
+        assert one["human"] == {"labels": [0, 0, 3], "n_explanations": 3, "n_coded": 3, "kinds": {"Semantic": 3}}
+        assert one["js_distance"] == pytest.approx(0.8325546, abs=1e-6)  # sqrt(ln 2): all false against all true
+
+
+def test_items_of_other_texts_are_refused(partynli: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "prompts" / "tone"
+    shutil.copytree(Path(__file__).parents[2] / "prompts" / "reasons", tmp_path / "prompts" / "reasons")
+    folder.mkdir()
+    (folder / "task.yaml").write_text(
+        "name: tone\nlabels: [bad, good]\nfields: [text]\nanswer: {label: a, explanation: b}\n"
+    )
+    (folder / "system.txt").write_text("Good or bad?\n")
+    (folder / "user.txt").write_text("Text: {}\n")
+    (tmp_path / "texts.csv").write_text("uid,text\na,It rains.\n")
+    of = ("--task", "tone", "--items", "texts.csv", "--run", "tone", "--trials", "1")
+    assert partynli("sample", "--mix", "demo", *of).returncode == 0
+    assert "no item of run tone has the texts premise, hypothesis" in one_line(
+        partynli("reasons", "tone", "--sheet", "sheet.csv")
+    )
+
+
 def test_coding_by_hand(partynli: Any, study: Path, tmp_path: Path, judges: Any) -> None:
     sheet = partynli("reasons", "study", "--sheet", "sheet.csv", "--items", "extremes")
     assert sheet.returncode == 0, sheet.stderr

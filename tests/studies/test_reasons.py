@@ -249,6 +249,17 @@ def test_uncoded_and_few_and_none() -> None:
     assert np.isnan(none.kappa)
 
 
+def test_a_kappa_of_just_what_is_wanted_is_enough() -> None:
+    # 4 and 28 alike, 2 and 2 not: (8/9 - 13/18) / (1 - 13/18) = 3/5, which is a little less in binary
+    table = [(SEMANTIC, SEMANTIC)] * 4 + [(SEMANTIC, SYNTACTIC), (SYNTACTIC, SEMANTIC)] * 2 + [(SYNTACTIC,) * 2] * 28
+    known = reference({f"w{k}": theirs for k, (theirs, _) in enumerate(table)}, n_items=12)
+    said = {f"w{k}": ours for k, (_, ours) in enumerate(table)}
+    coded = {one.name: said[one.source] for one in known.explanations}
+    found = validate(known.explanations, coded, known, REASONS, seed=0)
+    assert found.kappa < 0.6
+    assert found.is_enough
+
+
 def test_a_coder_that_always_says_the_same_is_no_good() -> None:
     known = reference({f"w{k}": SEMANTIC for k in range(40)}, n_items=20)
     same = {one.name: SEMANTIC for one in known.explanations}

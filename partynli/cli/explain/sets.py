@@ -15,7 +15,7 @@ from partynli.cli.figures import catalogue, save
 from partynli.cli.output import console, safe, shown
 from partynli.cli.plot import FORMATS
 from partynli.cli.wide import print_rows
-from partynli.embed import embedder_for
+from partynli.embed import MINUS_ITEM, Embedder, embedder_for
 from partynli.errors import InputError, ItemsError
 from partynli.hashing import text_hash
 from partynli.items import load_dataset
@@ -24,7 +24,7 @@ from partynli.records import Item
 from partynli.report.sheets import rounded
 from partynli.studies.explain.variability import variability
 from partynli.studies.selection.curves import Measured, curves
-from partynli.studies.selection.files import made_of, to_jsonl
+from partynli.studies.selection.files import made_of, replaced_in, to_jsonl
 from partynli.studies.selection.replacement import SHARES, MixedSet, replace_with_model, replace_with_noise
 from partynli.studies.selection.validation import PRINTED, How, read_validation
 from partynli.studies.selection.validation import select as select_validated
@@ -149,7 +149,8 @@ def curve(reports: tuple[Path, ...], distance: str, out: Path) -> int:
     """Draw distances to people over the share of explanations that was replaced.
 
     REPORTS are what `partynli mjd report RUN --json` printed for runs whose explanations `partynli explain replace`
-    wrote, and for one with people's own (0 %). Their files must still be where the runs read them.
+    wrote, and for one with people's own (0 %). Their files must still be where the runs read them. Points stand at
+    what really was replaced, which is less than the share where a model has no explanation left of a label.
 
     \b
     Example:
@@ -169,11 +170,11 @@ def curve(reports: tuple[Path, ...], distance: str, out: Path) -> int:
     )
     save(canvas, out.with_suffix(""), (kind,))
     rows = [
-        (one.by, f"{point.share} %", rounded(point.mean), rounded(point.low), rounded(point.high), str(point.n))
-        for one in found
-        for point in one.points
+        (curve.by, f"{one.share} %", f"{one.replaced:.1f} %", *map(rounded, (one.mean, one.low, one.high)), str(one.n))
+        for curve in found
+        for one in curve.points
     ]
-    print_rows(("replaced by", "share", _DISTANCES[distance], "low", "high", "seeds"), rows)
+    print_rows(("replaced by", "share", "replaced", _DISTANCES[distance], "low", "high", "seeds"), rows)
     console.print(f"wrote {safe(shown(out))}", soft_wrap=True)
     return 0
 
@@ -206,7 +207,7 @@ def _read_report(file: Path, distance: str) -> _Report:
     if not isinstance(value, int | float):
         raise InputError(f"{file}: the {_DISTANCES[distance]} is undefined")
     if source == "human":
-        return _Report(Measured("model", 0, 0, float(value)), terms, synthetic)
+        return _Report(Measured("model", 0, 0, float(value), 0.0), terms, synthetic)
     text = _text(Path(str(source)))
     if text_hash(text) != hash_:
         raise ItemsError(f"{source} is not the file that the run of {file} was shown; it has changed since")
@@ -214,7 +215,8 @@ def _read_report(file: Path, distance: str) -> _Report:
     by, share, seed = (made.get(name) for name in ("with", "share", "seed"))
     if by not in ("model", "noise") or not isinstance(share, int) or not isinstance(seed, int):
         raise ItemsError(f"{source} was not made by `partynli explain replace`")
-    return _Report(Measured(by, share, seed, float(value)), terms, synthetic)
+    replaced = replaced_in(text, str(source))
+    return _Report(Measured(by, share, seed, float(value), replaced), terms, synthetic)
 
 
 def _text(file: Path) -> str:
@@ -240,13 +242,28 @@ def command_variability(files: tuple[str, ...], embedder_name: str | None, by: s
       partynli explain variability human gpt4o.jsonl llama3.jsonl --embedder sentence-transformers/all-MiniLM-L6-v2
     """
     items = _items_of(items_name)
-    embedder = None if embedder_name is None else embedder_for(embedder_name)
-    rows = []
+    embedder = None if embedder_name is None else _embedder(embedder_name)
+    rows, notes = [], []
     for name in files or ("human",):
         given = human_explanations() if name == "human" else read_explanations(Path(name), items, by)
         found = variability({uid: [one.text for one in texts] for uid, texts in given.items()}, embedder)
-        figures = (*found.words, *found.tags, found.cosine, found.euclidean)
-        rows.append((name, f"{found.n_sets:,}", *(rounded(value) for value in figures)))
+        shares = zip((*found.words, *found.tags), (*found.n_words, *found.n_tags), strict=True)
+        overlaps = (f"{rounded(value)} ({n:,})" if 0 < n < found.n_sets else rounded(value) for value, n in shares)
+        rows.append((name, f"{found.n_sets:,}", *overlaps, rounded(found.cosine), rounded(found.euclidean)))
+        if found.n_single:
+            have = "item has one explanation and is" if found.n_single == 1 else "items have one explanation and are"
+            notes.append(f"{name}: {found.n_single:,} {have} in no figure")
     heads = [f"{what} n={n}" for what in ("words", "tags") for n in (1, 2, 3)]
     print_rows(("explanations", "items", *heads, "cosine", "euclidean"), rows)
+    for note in notes:
+        console.print(safe(note), soft_wrap=True)
     return 0
+
+
+def _embedder(name: str) -> Embedder:
+    if name == "tfidf" or name.endswith(MINUS_ITEM):
+        raise InputError(
+            f"--embedder {name}: sentences are compared as they stand here; give e5, style, a model or URL#MODEL, "
+            f"without {MINUS_ITEM}"
+        )
+    return embedder_for(name)

@@ -38,6 +38,7 @@ from partynli.report.sheets import titled
 
 _USUAL = "chaosnli"
 """The people that both papers compare with."""
+_CORNERS = 3
 
 
 @click.command("report")
@@ -181,6 +182,8 @@ def _plot(file: Path, made: MjdReport) -> Path:
     kind = file.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise InputError(f"--plot {file}: the name must end in .{', .'.join(FORMATS)}")
+    if len(made.labels) != _CORNERS:
+        raise InputError(f"--plot {file}: a triangle shows three labels, and run {made.run} has {len(made.labels)}")
     catalogue()  # says so where matplotlib is not there
     canvas = import_module("partynli.report.plots.mjd").mjd_figure(made)
     return save(canvas, file.with_suffix(""), (kind,))[0]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from partynli.analysis.figures import Counts
+from partynli.analysis.label_use import is_person
 from partynli.analysis.mjd import Mjd, Transform, holds_scores, mjd_of, read_scores
 from partynli.analysis.mjd_compare import Distributions
 from partynli.analysis.resamples import Floats
@@ -43,7 +44,8 @@ class Source:
     mjd
         Where the run holds option scores.
     reading, counts
-        Where it holds ordinary answers: these, and the votes (I, K) of all participants together.
+        Where it holds ordinary answers: these, and the votes (I, K) of all its models together, or of its people
+        where it holds no model's.
     """
 
     rows: tuple[Distributions, ...]
@@ -90,9 +92,12 @@ def source_of(path: Path, transform: Transform) -> Source:
             return Source((row,), found.items, found.labels, found.texts, run.manifest, mjd)
     reading = answers_of(path)
     answers = reading.answers
-    everybody = tuple(range(len(answers.participants)))
-    named = {f"{path.name} (all {len(everybody)})": everybody}
-    named |= {f"{path.name}: {name}": of for name, of in answers.groups.items() if len(of) < len(everybody)}
+    present = tuple(range(len(answers.participants)))
+    models = tuple(one for one in present if not is_person(answers, one))
+    everybody = models or present  # people who were imported beside models are no participants of an ensemble
+    own = " models" * (len(everybody) < len(present))
+    named = {f"{path.name} (all {len(everybody)}{own})": everybody}
+    named |= {f"{path.name}: {name}": of for name, of in answers.groups.items() if of != everybody}
     rows = tuple(_ensemble(name, answers.counts(of)) for name, of in named.items())
     with Run.open(path) as run:
         texts = run.texts(set(answers.items))
@@ -166,9 +171,12 @@ def reference_of(
                 f"--reference {given}: soft labels are of {', '.join(LABELS)}, not {', '.join(source.labels)}"
             )
         order = [LABELS.index(label) for label in source.labels]  # files are read in the order of LABELS
-        known = {one.uid: [one.p[k] for k in order] for one in read_soft_labels(Path(given)).items}
+        soft = read_soft_labels(Path(given))
+        known = {one.uid: [one.p[k] for k in order] for one in soft.items}
         nothing = [np.nan] * len(source.labels)
         found = np.array([known.get(uid, nothing) for uid in source.items], dtype=np.float64)
+        texts = {one.uid: {"premise": one.premise, "hypothesis": one.hypothesis} for one in soft.items}
+        notes = _other_texts(source, soft.name, texts)
     else:
         unknown = unknown_name("reference", given, [*people, f"{_RUN}RUN"])
         raise InputError(f"--reference: {unknown}, or name a file of soft labels")
@@ -182,11 +190,19 @@ def notes_on(source: Source, other: Source) -> list[str]:
     name, notes = other.rows[0].name, []
     if other.mjd is not None and other.mjd.in_part:
         notes.append(f"{name}: {other.mjd.in_part:,} items have some of their prompts answered and not all")
-    shared = [uid for uid in source.items if uid in other.texts]
-    fields = ("premise", "hypothesis")
-    if differing := [uid for uid in shared if any(source.texts[uid][f] != other.texts[uid].get(f) for f in fields)]:
-        notes.append(f"{name} has other texts for {len(differing):,} items of the same uid: {shortened(differing)}")
-    return notes
+    return [*notes, *_other_texts(source, name, other.texts)]
+
+
+def _other_texts(source: Source, name: str, texts: Mapping[str, Mapping[str, str]]) -> list[str]:
+    shared = [uid for uid in source.items if uid in texts]
+    differing = [
+        uid
+        for uid in shared
+        if any(source.texts[uid][one] != texts[uid][one] for one in source.texts[uid].keys() & texts[uid].keys())
+    ]
+    if not differing:
+        return []
+    return [f"{name} has other texts for {len(differing):,} items of the same uid: {shortened(differing)}"]
 
 
 def check_labels(one: Source, other: Source) -> None:

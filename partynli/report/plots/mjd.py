@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
+from partynli.analysis.resamples import Floats
 from partynli.report.mjd import MjdReport
 from partynli.report.plots.style import MODELS, PAGE, PEOPLE, look, plain, title
 from partynli.report.plots.ternary import flat, triangle
@@ -14,12 +15,12 @@ _ACROSS = 3
 
 
 def mjd_figure(report: MjdReport) -> Canvas:
-    """The reference and every row that varies, a point an item; a row that is the same for all items is left out."""
+    """The reference and the rows, a point an item; a row that is the same for all of several items is left out."""
     panels = [(report.reference, report.reference_p, PEOPLE)]
     panels += [
         (one.row.name, one.row.p, PEOPLE if one.row.kind == "baseline" else MODELS)
         for one in report.rows
-        if np.nanmax(np.ptp(one.row.p, axis=0), initial=0.0) > 0
+        if _is_shown(one.row.p)
     ]
     down = -(-len(panels) // _ACROSS)
     with look():
@@ -30,10 +31,19 @@ def mjd_figure(report: MjdReport) -> Canvas:
         for place, (name, p, colour) in zip(axes, panels, strict=False):
             triangle(place, report.labels)
             place.set_xlim(-0.12, 1.12)
-            points = flat(p[~np.isnan(p).any(-1)])
+            points = flat(_known(p))
             mark = "o" if colour == PEOPLE else "^"
             place.scatter(*points.T, s=5, marker=mark, facecolor="none", edgecolor=colour, linewidth=0.5, alpha=0.7)
             place.set_title(plain(titled(name), 34), loc="left")
         mark = " (SYNTHETIC)" if report.any_synthetic else ""
         title(canvas, f"{plain(report.run, 40)}: {len(report.items):,} items{mark}")
         return canvas
+
+
+def _known(p: Floats) -> Floats:
+    return p[~np.isnan(p).any(-1)]
+
+
+def _is_shown(p: Floats) -> bool:
+    known = _known(p)
+    return len(known) == 1 or bool((known != known[:1]).any())

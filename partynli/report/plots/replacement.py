@@ -31,15 +31,15 @@ def plot_replacement(curves: Sequence[Curve], distance: str, *, synthetic: bool 
         handles = []
         for number, curve in enumerate(curves):
             colour = _COLOURS[curve.by]
-            shares = np.array([one.share for one in curve.points])
+            replaced = np.array([one.replaced for one in curve.points])
             means = np.array([one.mean for one in curve.points])
             halves = np.array([one.high - one.mean for one in curve.points])
             (line,) = axes.plot(
-                shares, means, color=colour, linestyle=DASHES[number], marker=MARKS[4 - number], markersize=4
+                replaced, means, color=colour, linestyle=DASHES[number], marker=MARKS[4 - number], markersize=4
             )
             known = ~np.isnan(halves)
             axes.errorbar(
-                shares[known], means[known], halves[known], fmt="none", ecolor=colour, capsize=2, linewidth=0.8
+                replaced[known], means[known], halves[known], fmt="none", ecolor=colour, capsize=2, linewidth=0.8
             )
             seeds = max(one.n for one in curve.points)
             name = f"replaced by {'a model’s' if curve.by == 'model' else 'noise'} ({seeds} seed{'s' * (seeds > 1)})"

@@ -28,6 +28,8 @@ class Variability:
     words, tags
         Share of n-grams in common, n = 1, 2, 3: of words with punctuation, of part-of-speech tags (NaN without the
         extra ``pos``).
+    n_words, n_tags
+        Items in each of these: those with a text of n words or more.
     cosine, euclidean
         Of sentence embeddings, the latter 1 / (1 + distance); NaN without an embedder.
     """
@@ -36,6 +38,8 @@ class Variability:
     n_single: int
     words: tuple[float, ...]
     tags: tuple[float, ...]
+    n_words: tuple[int, ...]
+    n_tags: tuple[int, ...]
     cosine: float = NAN
     euclidean: float = NAN
 
@@ -59,17 +63,20 @@ def variability(of_item: Mapping[str, Sequence[str]], embedder: Embedder | None 
     texts = [text for one in sets for text in one]
     ends = np.cumsum([0, *(len(one) for one in sets)])
     groups = [np.arange(start, end) for start, end in pairwise(ends)]
-    tags = _overlaps(tagged(texts), groups) if can_tag() else (NAN,) * _LONGEST
+    tags, n_tags = _overlaps(tagged(texts), groups) if can_tag() else ((NAN,) * _LONGEST, (0,) * _LONGEST)
     cosine = euclidean = NAN
     if embedder is not None and texts:
         found = similarity(embedder.embed(texts), groups)
         cosine, euclidean = _mean(found.cosine), _mean(found.euclidean)
-    words = _overlaps([words_and_signs(text) for text in texts], groups)
-    return Variability(len(sets), len(of_item) - len(sets), words, tags, cosine, euclidean)
+    words, n_words = _overlaps([words_and_signs(text) for text in texts], groups)
+    return Variability(len(sets), len(of_item) - len(sets), words, tags, n_words, n_tags, cosine, euclidean)
 
 
-def _overlaps(texts: Sequence[Sequence[str]], groups: Sequence[NDArray[np.int64]]) -> tuple[float, ...]:
-    return tuple(_mean(ngram_overlap(counts, groups)) for counts in ngram_bags(texts, _LONGEST))
+def _overlaps(
+    texts: Sequence[Sequence[str]], groups: Sequence[NDArray[np.int64]]
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    found = [ngram_overlap(counts, groups) for counts in ngram_bags(texts, _LONGEST)]
+    return tuple(map(_mean, found)), tuple(int((~np.isnan(values)).sum()) for values in found)
 
 
 def _mean(values: NDArray[np.float64]) -> float:

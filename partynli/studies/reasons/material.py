@@ -75,9 +75,11 @@ class Material:
     texts
         Texts of the items, by uid, in the run's order: I items.
     voters
-        Who the people are: a source of the dataset, such as ``livenli``; None where nobody voted.
+        Who the people are: a source of the dataset, such as ``livenli``, or ``human`` where they were imported into
+        the run; None where nobody voted.
     people, models
-        (I, K) label counts of people, and of the group's first trial.
+        (I, K) label counts of the people who explained (of a population without explanations where nobody did), and
+        of the group's first trial.
     js
         (I,) Jensen-Shannon distance between the two, in nats; NaN where one of them is empty.
     explanations
@@ -130,22 +132,27 @@ def read_material(
     Raises
     ------
     InputError
-        There is no explanation by any of these models.
+        No item has these texts, or there is no explanation by any of these models.
     """
     texts = {item.uid: item.texts for item in run.items if set(fields) <= item.texts.keys()}
+    if not texts:
+        raise InputError(f"no item of run {run.name} has the texts {', '.join(fields)}, which a coder is shown")
     known = answers.on([uid for uid in answers.items if uid in texts])
     people = [number for number, one in enumerate(answers.participants) if one.provider == _PERSON]
     models = [number for number in members if number not in people]
     annotations = [one for one in (dataset.annotations if dataset is not None else ()) if one.uid in texts]
     answered = _of_run(run, task, answers, models, is_human=False)
-    said = _of_people(annotations) if annotations else _of_run(run, task, answers, people, is_human=True)
+    voters: str | None
+    if annotations or not people:
+        said = _of_people(annotations)
+        voters, by_people = next(iter(people_of(dataset, known).items()), (None, known.counts(())))
+    else:
+        said = _of_run(run, task, answers, people, is_human=True)
+        voters, by_people = _PERSON, known.counts(people, FIRST_TRIAL - 1)
     found = [one for one in (*said, *answered) if one.uid in texts]
     written = sorted((one for one in found if one.text.strip()), key=lambda one: (not one.is_human, one.name))
     if not any(not one.is_human for one in written):
         raise InputError(f"run {run.name} holds no explanations by models of this group in their first trial")
-    voters, by_people = next(
-        iter(people_of(dataset, known).items()), (_PERSON if people else None, known.counts(people))
-    )
     by_models = known.counts(models, FIRST_TRIAL - 1)
     return Material(
         labels=answers.labels,

@@ -85,4 +85,4 @@ class ReasonStudy:
 
 
 def _shown(value: float) -> str:
-    return "–" if value != value else f"{round(value, 2) + 0.0:.2f}"  # no minus before a zero
+    return "–" if value != value else f"{round(value, 3) + 0.0:.3f}"  # no minus before a zero

@@ -97,7 +97,7 @@ class Validation:
     @property
     def is_enough(self) -> bool:
         """Whether kappa is measured and reaches the threshold; an undefined one does not."""
-        return self.is_measured and self.kappa >= self.threshold
+        return self.is_measured and round(self.kappa, 9) >= self.threshold  # 0.6 is 0.5999999999999999 in some tables
 
 
 def reference_of(dataset: Dataset, codes: Codes) -> Reference:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from partynli.errors import InputError
@@ -22,9 +21,11 @@ class Measured(NamedTuple):
     by: By
     """What people's explanations were replaced with."""
     share: int
-    """Percent that was replaced."""
+    """Percent that was to be replaced."""
     seed: int
     distance: float
+    replaced: float
+    """Percent that really was: a model may have none left of a label."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,11 @@ class Point:
     """One place on a curve."""
 
     share: int
+    """Percent that was to be replaced."""
+    replaced: float
+    """Percent that really was, on average over seeds."""
     mean: float
-    """Over seeds."""
+    """Distance, on average over seeds."""
     low: float
     """Bounds of the 95 % interval of the mean (Student's t over seeds); NaN with fewer than two."""
     high: float
@@ -61,9 +65,9 @@ def curves(measured: Iterable[Measured]) -> tuple[Curve, ...]:
 
     Examples
     --------
-    >>> (curve,) = curves([Measured("model", 25, seed, 0.2 + seed / 10) for seed in range(3)])
-    >>> [(one.share, round(one.mean, 3), round(one.low, 3), one.n) for one in curve.points]
-    [(25, 0.3, 0.052, 3)]
+    >>> (curve,) = curves([Measured("model", 25, seed, 0.2 + seed / 10, 10.0 + seed) for seed in range(3)])
+    >>> [(one.share, one.replaced, round(one.mean, 3), round(one.low, 3), one.n) for one in curve.points]
+    [(25, 11.0, 0.3, 0.052, 3)]
     """
     rows = list(measured)
     if not rows:
@@ -80,17 +84,18 @@ def curves(measured: Iterable[Measured]) -> tuple[Curve, ...]:
         if own:
             beginning = [row for row in rows if not row.share]
             shares = sorted({row.share for row in (*beginning, *own)})
-            of_share = {share: [row.distance for row in (*beginning, *own) if row.share == share] for share in shares}
-            found.append(Curve(by, tuple(_point(share, np.array(values)) for share, values in of_share.items())))
+            of_share = {share: [row for row in (*beginning, *own) if row.share == share] for share in shares}
+            found.append(Curve(by, tuple(_point(share, same) for share, same in of_share.items())))
     if not found:
         raise InputError("nothing is replaced in any of these runs; there is no curve")
     return tuple(found)
 
 
-def _point(share: int, distances: NDArray[np.float64]) -> Point:
-    n = len(distances)
+def _point(share: int, same: Sequence[Measured]) -> Point:
+    distances = np.array([one.distance for one in same])
+    n = len(same)
     mean = float(distances.mean())
     half = float("nan")
     if n > 1:
         half = float(stats.t.ppf((1 + _LEVEL) / 2, n - 1) * distances.std(ddof=1) / np.sqrt(n))
-    return Point(share, mean, mean - half, mean + half, n)
+    return Point(share, float(np.mean([one.replaced for one in same])), mean, mean - half, mean + half, n)

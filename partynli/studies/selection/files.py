@@ -54,3 +54,18 @@ def made_of(text: str, name: str) -> Mapping[str, Any]:
     if not isinstance(made, dict):
         raise ItemsError(f"{name} does not say how it was made; `partynli explain replace` writes such files")
     return made
+
+
+def replaced_in(text: str, name: str) -> float:
+    """Percent of the explanations of a file of ours that are not people's.
+
+    Raises
+    ------
+    ItemsError
+        A line does not say who wrote it.
+    """
+    try:
+        sources = [json.loads(line)["source"] for line in text.split("\n") if line]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ItemsError(f"{name} does not say who wrote each explanation; `partynli explain replace` does") from None
+    return 100 * sum(1 for source in sources if source != "human") / len(sources)

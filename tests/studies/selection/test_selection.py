@@ -158,15 +158,18 @@ def test_a_row_that_is_no_validation_is_named(row: tuple, tmp_path: Path) -> Non
 
 
 def test_curves_begin_with_people_and_have_intervals_over_seeds() -> None:
-    rows = [Measured("model", 0, 0, 0.20)]
+    rows = [Measured("model", 0, 0, 0.20, 0.0)]
     rows += [
-        Measured("noise", share, seed, 0.2 + share / 1000 + seed / 100) for share in (50, 100) for seed in range(4)
+        Measured("noise", share, seed, 0.2 + share / 1000 + seed / 100, share)
+        for share in (50, 100)
+        for seed in range(4)
     ]
-    rows += [Measured("model", 100, 3, 0.21)]
+    rows += [Measured("model", 100, seed, 0.21, replaced) for seed, replaced in ((3, 43.0), (4, 44.0))]
     model, noise = curves(rows)
     assert (model.by, noise.by) == ("model", "noise")
     assert [(one.share, one.n) for one in noise.points] == [(0, 1), (50, 4), (100, 4)]
     assert [one.mean for one in model.points] == [0.20, 0.21]
+    assert [(one.share, one.replaced) for one in model.points] == [(0, 0.0), (100, 43.5)]
     assert np.isnan(noise.points[0].low)
     point = noise.points[1]
     values = np.array([0.25, 0.26, 0.27, 0.28])
@@ -178,9 +181,9 @@ def test_what_makes_no_curve_is_an_error() -> None:
     with pytest.raises(InputError, match="no distances"):
         curves([])
     with pytest.raises(InputError, match="there is no curve"):
-        curves([Measured("model", 0, 0, 0.2)])
+        curves([Measured("model", 0, 0, 0.2, 0.0)])
     with pytest.raises(InputError, match="50 % replaced by noise with seed 1"):
-        curves([Measured("noise", 50, 1, 0.2)] * 2)
+        curves([Measured("noise", 50, 1, 0.2, 50.0)] * 2)
 
 
 def test_noise_is_drawn_from_all_items() -> None:
