@@ -18,6 +18,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anyone
     "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",  # the driver says it itself, in one line
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning at every start asks for it
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` it would send the working folder, .env and all, to the nodes
 }
 """What Ray reads from the environment when it is imported; what the person has set stays."""
 

@@ -55,6 +55,8 @@ class Budget:
     limit: float | None
     spent: float = 0.0
     reserved: float = 0.0
+    lost: float = 0.0
+    """Of what is spent, that for calls whose answer never came."""
 
     def allows(self, worst: float) -> bool:
         """Whether a call of this worst case fits beside what is spent and set aside."""
@@ -68,3 +70,8 @@ class Budget:
         """Put the real cost in the place of what was set aside."""
         self.reserved -= worst
         self.spent += cost
+
+    def lose(self, worst: float) -> None:
+        """The answer of a call never came, and may have been charged."""
+        self.settle(worst, worst)
+        self.lost += worst

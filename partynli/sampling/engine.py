@@ -344,7 +344,10 @@ class Engine:
             error = within_reason(raised, self._settings.retry) if isinstance(raised, ProviderError) else raised
             worst = self._worst(trial)
             lost = not isinstance(error, ProviderError) or error.billable
-            self.budget.settle(worst, worst if lost else 0.0)
+            if lost:
+                self.budget.lose(worst)
+            else:
+                self.budget.settle(worst, 0.0)
             if isinstance(error, ProviderError):
                 now = self._loop.time()
                 if error.kind == "rate_limited":

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -262,3 +263,136 @@ def test_nothing_is_sent_where_one_address_does_not_answer(partynli: Any, regist
         assert done.returncode == 2
         assert "nothing was sent" in one_line(done)
         assert server.fetch_books().total.received == server.fetch_books().total.answered == 0
+
+
+@pytest.mark.ray
+def test_a_budget_that_is_reached_and_one_ctrl_c_leave_no_call(start: Any, until: Any, tmp_path: Path) -> None:
+    with LoopbackProcess({"slow": Behaviour(latency_s=5), "dear": Behaviour(latency_s=0.2)}) as server:
+        provider = {"route": "openai", "api_base": server.url}
+        nothing, price = ({"input": k, "output": 2 * k, "as_of": "2025-07"} for k in (0, 1))
+        content = {
+            "version": 1,
+            "providers": {"free": provider, "paid": dict(provider)},
+            "participants": {
+                "slow": {"provider": "free", "model": "slow", "price": nothing},
+                "dear": {"provider": "paid", "model": "dear", "price": price, "max_output_tokens": 400},
+            },
+            "mixes": {"test": ["slow", "dear"]},
+        }
+        (tmp_path / "registry.yaml").write_text(yaml.safe_dump(content))
+        process = start(*SAMPLE, "--mix", "test", "--trials", "1", "--max-cost", "0.01")
+        until(lambda: server.fetch_books()["slow"].received > 0, 60)
+        time.sleep(2.5)  # the worker of the dear one has ended by its budget, and the other one was told to stop
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        books = server.fetch_books()
+    assert process.returncode == 130, out
+    assert (books["slow"].answered, books["slow"].gone) == (1, 0)
+    assert 1 < books.total.answered == n_stored(tmp_path / "runs" / "r") < 24
+
+
+@pytest.mark.ray
+def test_where_one_answer_cannot_be_stored_those_in_flight_still_are(
+    start: Any, until: Any, registry: Any, tmp_path: Path
+) -> None:
+    with LoopbackProcess({"a": Behaviour(latency_s=0.1), "b": Behaviour(latency_s=3)}) as server:
+        registry(server.url, ["a", "b"])
+        process = start(*SAMPLE, "--mix", "test", "--trials", "20", "--max-cost", "1")
+        run = tmp_path / "runs" / "r"
+        until(lambda: n_stored(run) > 5, 60)
+        db = sqlite3.connect(run / "run.sqlite")
+        (id_,) = db.execute("SELECT id FROM participant WHERE name = 'a'").fetchone()
+        db.execute(
+            "CREATE TRIGGER refused BEFORE INSERT ON attempt "
+            f"WHEN NEW.participant = '{id_}' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+        db.close()
+        out, _ = process.communicate(timeout=60)
+        books = server.fetch_books()
+    assert process.returncode == 2, out
+    assert (books["b"].gone, books["b"].answered) == (
+        0,
+        len(rows(run, f"SELECT 1 FROM attempt WHERE participant <> '{id_}'")),
+    )
+    assert books["b"].answered > 0
+
+
+@pytest.mark.ray
+def test_a_worker_that_says_nothing_does_not_outlast_a_second_ctrl_c(
+    start: Any, until: Any, partynli: Any, registry: Any, tmp_path: Path
+) -> None:
+    with LoopbackProcess(default=Behaviour(latency_s=0.1)) as server:
+        registry(server.url, ["a"], concurrency=8)
+        process = start(*SAMPLE, "--mix", "test", "--trials", "8")
+        run = tmp_path / "runs" / "r"
+        until(lambda: n_stored(run) > 20, 60)
+        everyone = list(below(process.pid))
+        for pid in workers(process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 130, out
+        until(lambda: not any(map(is_alive, everyone)), 60)
+        answered, stored = server.fetch_books().total.answered, n_stored(run)
+        assert 0 <= answered - stored <= 8
+        assert partynli("resume").returncode == 0
+        assert n_stored(run) == 192
+        assert server.fetch_books().total.answered == answered + 192 - stored
+
+
+@pytest.mark.ray
+def test_a_worker_that_ray_ends_for_want_of_memory_is_a_lost_one(partynli: Any, registry: Any) -> None:
+    with LoopbackProcess(default=Behaviour(latency_s=0.5)) as server:
+        registry(server.url, ["a"])
+        want = {"RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "250"}
+        done = partynli(*SAMPLE, "--mix", "test", "--trials", "20", "--max-cost", "1", **want)
+    assert done.returncode == 1, done.stderr
+    assert "worker api was lost (its machine ran out of memory); it is started again" in done.stdout
+    assert "a stopped: its worker was lost 4 times" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.ray
+def test_where_ray_itself_dies_the_run_ends_and_resume_goes_on(
+    start: Any, until: Any, partynli: Any, registry: Any, tmp_path: Path
+) -> None:
+    with LoopbackProcess(default=Behaviour(latency_s=0.5)) as server:
+        registry(server.url, ["a"], concurrency=4)
+        process = start(*SAMPLE, "--mix", "test", "--trials", "40")
+        run = tmp_path / "runs" / "r"
+        until(lambda: n_stored(run) > 5, 60)
+        everyone = list(below(process.pid))
+        os.kill(next(pid for pid in everyone if b"raylet/raylet" in Path(f"/proc/{pid}/cmdline").read_bytes()), 9)
+        out, _ = process.communicate(timeout=90)
+        assert process.returncode == 2, out
+        assert "worker api was lost" in out
+        until(lambda: not any(map(is_alive, everyone)), 60)
+        answered, stored = server.fetch_books().total.answered, n_stored(run)
+        assert 0 <= answered - stored <= 4
+        assert partynli("resume", "--limit", "40").returncode == 0
+        assert (n_stored(run), server.fetch_books().total.answered) == (stored + 40, answered + 40)
+
+
+@pytest.mark.ray
+def test_no_key_reaches_a_file_of_rays(
+    start: Any, until: Any, registry: Any, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    key = "sk-loop-4c1d09ab77e2"
+    behaviours = {"a": Behaviour(latency_s=0.1), "b": Behaviour(script=("echo_key",) * 9)}
+    # a short path: sockets lie below it
+    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder, LoopbackProcess(behaviours) as server:
+        environ |= {"LOOP_API_KEY": key, "RAY_TMPDIR": folder}
+        registry(server.url, ["a", "b"], key="LOOP_API_KEY", concurrency=8)
+        process = start(*SAMPLE, "--mix", "test", "--trials", "8", "--max-cost", "1")
+        until(lambda: n_stored(tmp_path / "runs" / "r") > 20, 60)
+        os.kill(workers(process.pid)[0], signal.SIGKILL)
+        out, _ = process.communicate(timeout=60)
+        assert process.returncode == 1, out
+        assert "b stopped" in out
+        assert server.fetch_books()["a"].answered >= 192
+        files = [path for top in (Path(folder), tmp_path) for path in top.rglob("*") if path.is_file()]
+        assert any(path.name == "raylet.out" for path in files)
+        assert [path for path in files if key.encode() in path.read_bytes()] == []
+        assert key not in out

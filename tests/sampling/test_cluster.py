@@ -112,6 +112,7 @@ class Office:
         self.study, self.plan, self.run = study, plan, run
         self.ledger = RunLedger(plan, run)
         self.stopped: dict[str, str] = {}
+        self.spent = 0.0
         self.desks = {
             lane: Desk(self.ledger.pending(those, self.stopped), plan.reasks, 64)
             for lane, those in plan.lanes().items()
@@ -132,7 +133,7 @@ class Office:
             for number, asked in letter.questions:
                 if isinstance(asked, Put):
                     await self.ledger.put(asked.attempt, self.desk(asked).bodies(asked))
-                    self.desk(asked).stored(asked)
+                    self.spent += self.desk(asked).stored(asked)
                     answers.append((number, None))
                 elif isinstance(asked, Wanted):
                     answers.append((number, await self.desks[asked.lane].hand_out(self.stopped)))
@@ -299,5 +300,37 @@ def test_what_may_be_lost_is_counted_at_its_worst(study: Any, go: Any, office: A
             await desk.hand_out({})
             assert desk.n_open == 5
             assert desk.at_risk == pytest.approx(2 * 2.0, rel=0.01)  # two dollars a million tokens out
+
+    go(main())
+
+
+def test_what_calls_without_an_answer_may_have_cost_outlives_their_worker(study: Any, go: Any, office: Any) -> None:
+    async def main() -> None:
+        async with LoopbackServer(default=Behaviour(script=("cut", "cut", None))) as server:
+            one = study.participant(server.url, max_output_tokens=1_000_000)
+            plan = study.plan([one], items=1, trials=1)
+            with office(plan) as run:
+                there = Office(study, plan, run)
+                await there.ledger.aopen(print)
+                letter = await there.work(max_cost=100.0, retry=RetryPolicy(base_s=0.01))
+                await there.ledger.aclose()
+                assert letter is not None
+                assert letter.lost == pytest.approx(2 * 2.0, rel=0.01)  # two dollars a million tokens out, twice
+
+    go(main())
+
+
+def test_an_attempt_that_failed_costs_nothing_beside_that(study: Any, go: Any, office: Any) -> None:
+    async def main() -> None:
+        async with LoopbackServer(default=Behaviour(script=("bad_parameter",))) as server:
+            plan = study.plan([study.participant(server.url, max_output_tokens=1_000_000)], items=1, trials=1)
+            with office(plan) as run:
+                there = Office(study, plan, run)
+                await there.ledger.aopen(print)
+                letter = await there.work(max_cost=100.0)
+                await there.ledger.aclose()
+                assert letter is not None
+                assert (letter.lost, there.spent) == (0.0, 0.0)
+        assert study.rows("status") == [("failed",)]
 
     go(main())

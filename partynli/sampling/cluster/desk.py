@@ -66,12 +66,17 @@ class Desk:
         return tuple((name, prompt.json if name == prompt.hash else text) for name, text in put.bodies)
 
     def stored(self, put: Put) -> float:
-        """An attempt is on disk; returns what it cost, in dollars, or may have cost where that is not known."""
+        """An attempt is on disk; returns what it cost, in dollars, or may have cost where that is not known.
+
+        A failed one costs nothing here: what it may have cost is in the worker's letters as `lost`.
+        """
         attempt = put.attempt
         trial, before = self._open.pop(attempt.trial_key)
         if attempt.status == "rejected" and before.rejected < self._reasks:  # it will be asked again
             self._open[trial.key] = Pending(trial, Outcome(attempt.n, before.rejected + 1))
-        return worst_cost(trial.participant, trial.prompt) if attempt.cost is None else attempt.cost
+        if attempt.cost is not None:
+            return attempt.cost
+        return 0.0 if attempt.status == "failed" else worst_cost(trial.participant, trial.prompt)
 
     def take_back(self) -> None:
         """The worker is lost: its open trials are handed out again, with what is stored of them."""

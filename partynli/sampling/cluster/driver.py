@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayActorError, RayError, WorkerCrashedError
 
 from partynli import __version__
+from partynli.errors import RunError
 from partynli.records import Participant
 from partynli.sampling.cluster.desk import Desk
 from partynli.sampling.cluster.mail import Answer, Brief, Chunk, Ended, LaneKey, Letter, Put, Question, Served, Wanted
@@ -26,6 +27,10 @@ from partynli.store import Run
 
 _RESTARTS = 3
 """How often a worker that was lost is started again."""
+_LOST = (RayActorError, OutOfMemoryError, NodeDiedError, ObjectLostError, WorkerCrashedError)
+"""What Ray says where a worker is gone, or its last letter is."""
+_LEAVE_S = 10.0
+"""How long workers that are told to leave their calls may take for a last letter."""
 
 
 @dataclass
@@ -37,6 +42,8 @@ class _Post:
     worker: Any = None
     has_written: bool = False
     in_flight: int = 0
+    lost: float = 0.0
+    """Dollars that its worker counts for calls that brought no answer."""
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once its providers answered, or it is given up."""
 
@@ -69,7 +76,9 @@ class Driver:
         self._ledger = RunLedger(plan, run, settings.limit)
         self._spent = self._ledger.spent
         self._posts: list[_Post] = []
+        self._serving: list[asyncio.Task[None]] = []
         self._halted = False
+        self._failure: Exception | None = None
         self.summary = Summary(stopped=dict(settings.skip))
 
     @property
@@ -108,10 +117,23 @@ class Driver:
 
     def stop(self) -> None:
         """Start nothing new and let what is in flight be answered and stored; a second call gives that up too."""
+        if self.summary.interrupted:
+            for post in self._posts:
+                if post.has_written:
+                    post.worker.stop.remote()
+            asyncio.get_running_loop().call_later(_LEAVE_S, self._leave_workers)
         self.summary.interrupted = True
         self._halt()
 
+    def _leave_workers(self) -> None:
+        """Wait no longer for workers that say nothing, frozen or out of reach."""
+        for task in self._serving:
+            task.cancel()
+
     def _halt(self) -> None:
+        """Have every worker stop once: told a second time, it would leave its calls in flight."""
+        if self._halted:
+            return
         self._halted = True
         self._membership.give_up_joining()
         for post in self._posts:
@@ -123,23 +145,22 @@ class Driver:
     async def _work(self, resources: Resources) -> None:
         placements = place(self._plan, self._settings.caps, self._settings.skip, resources)
         self._posts = [_Post(placement, self._desks(placement)) for placement in placements]
-        serving = [asyncio.create_task(self._serve(post, resources)) for post in self._posts]
-        failure: Exception | None = None
+        self._serving = [asyncio.create_task(self._serve(post, resources)) for post in self._posts]
         try:
-            for done in asyncio.as_completed(serving):
-                try:
-                    await done
-                except Exception as error:  # the others' calls in flight are paid for: they are waited for
-                    failure = failure or error
-            if failure is not None:
-                raise failure
+            await asyncio.gather(*self._serving)
         finally:
-            for task in serving:
-                task.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
+            self._leave_workers()
+            await asyncio.gather(*self._serving, return_exceptions=True)
             for post in self._posts:
                 for desk in post.desks.values():
                     await desk.aclose()
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: Exception) -> None:
+        """End the run by an error, once the calls in flight, which are paid for, are answered and stored."""
+        self._failure = self._failure or error
+        self._halt()
 
     def _desks(self, placement: Placement) -> dict[LaneKey, Desk]:
         lanes: dict[LaneKey, list[Participant]] = {}
@@ -164,20 +185,21 @@ class Driver:
                 return None
             served = self._ledger.served
             for restarts in range(1 + _RESTARTS):
+                if restarts and not self._halted and not await self._membership.has_machines():
+                    raise RunError("Ray has no machine left; what is stored is safe: `partynli resume` goes on with it")
                 if self._halted:
                     return None
                 try:
                     return await self._converse(post, served)
-                except RayActorError as error:
-                    if not self._halted:
-                        self._lost(post, _reason(error), restarts)
-                        served = self._run.served()
+                except _LOST as error:
+                    self._lost(post, _reason(error), restarts)
+                    served = self._run.served()
                 finally:
-                    ray.kill(post.worker)
-                    post.worker, post.has_written, post.in_flight = None, False, 0
-        except Exception:
-            self._halt()  # before anyone who waits for this place may begin
-            raise
+                    if post.worker is not None:
+                        ray.kill(post.worker)
+                    post.worker, post.has_written, post.in_flight, post.lost = None, False, 0, 0.0
+        except Exception as error:
+            self._fail(error)  # before anyone who waits for this place may begin
         finally:
             post.is_open.set()
 
@@ -187,7 +209,7 @@ class Driver:
         ended = None
         while ended is None:
             letter: Letter = await post.worker.exchange.remote(answers)
-            post.has_written, post.in_flight = True, letter.in_flight
+            post.has_written, post.in_flight, post.lost = True, letter.in_flight, letter.lost
             for event in letter.events:
                 self._hear(event)
             answers = await self._answer(post, letter.questions)
@@ -217,15 +239,19 @@ class Driver:
         """Store what is to be stored, in one go, then hand out trials."""
         desk_of = {one.id: post.desks[one.lane] for one in post.placement.participants}
         puts = [(number, put) for number, put in questions if isinstance(put, Put)]
-        await asyncio.gather(
-            *(self._ledger.put(put.attempt, desk_of[put.attempt.participant].bodies(put)) for _, put in puts)
+        failures = await asyncio.gather(
+            *(self._ledger.put(put.attempt, desk_of[put.attempt.participant].bodies(put)) for _, put in puts),
+            return_exceptions=True,
         )
         answers: list[tuple[int, Answer]] = []
-        for number, put in puts:
+        for (number, put), failure in zip(puts, failures, strict=True):
+            answers.append((number, None))  # also of what is not stored: no call starts any more, the others shall end
+            if isinstance(failure, Exception):
+                self._fail(failure)
+                continue
             self._spent += desk_of[put.attempt.participant].stored(put)
             self.summary.stored += 1
             self.summary.failed += put.attempt.status == "failed"
-            answers.append((number, None))
         for number, wanted in questions:
             if isinstance(wanted, Wanted):
                 post.is_open.set()
@@ -234,7 +260,12 @@ class Driver:
         return answers
 
     async def _next(self, desk: Desk) -> Chunk:
-        return Chunk((), more=False) if self._halted else await desk.hand_out(self.summary.stopped)
+        if not self._halted:
+            try:
+                return await desk.hand_out(self.summary.stopped)
+            except Exception as error:  # the items or the run cannot be read any further
+                self._fail(error)
+        return Chunk((), more=False)
 
     async def _all_open(self) -> None:
         """Nothing is sent before every address has answered; those that start servers of their own have none yet."""
@@ -258,6 +289,11 @@ class Driver:
             self._halt()
 
     def _lost(self, post: _Post, why: str, restarts: int) -> None:
+        if self._halted:
+            if post.in_flight:
+                calls = f"up to {post.in_flight:,} calls in flight may be lost with it"
+                self._tell(Notice(f"worker {post.name} was lost ({why}) while it was stopping; {calls}"))
+            return
         if restarts == _RESTARTS:
             self._give_up(post, f"its worker was lost {restarts + 1} times, the last time because {why}")
             return
@@ -265,7 +301,7 @@ class Driver:
         line = f"worker {post.name} was lost ({why}); it is started again, and {n_open:,} trials are planned again"
         if self._settings.max_cost is not None:
             at_risk = sum(desk.at_risk for desk in post.desks.values())
-            self._spent += at_risk
+            self._spent += post.lost + at_risk
             line += f"; up to ${at_risk:,.2f} for calls whose answers are lost count as spent"
         for desk in post.desks.values():
             desk.take_back()
@@ -277,7 +313,11 @@ class Driver:
                 self._hear(Stopped(one, why))
 
 
-def _reason(error: RayActorError) -> str:
+def _reason(error: RayError) -> str:
     """Why a worker is lost, in a few words."""
+    if isinstance(error, OutOfMemoryError):
+        return "its machine ran out of memory"
+    if not isinstance(error, RayActorError):
+        return "its machine is gone"
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if "creation task" in lines[0] else "its process is gone"

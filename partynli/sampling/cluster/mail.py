@@ -93,4 +93,6 @@ class Letter(NamedTuple):
     events: tuple[Event, ...]
     in_flight: int
     """Calls sent whose answers are not known to be stored."""
+    lost: float
+    """Dollars that the worker counts, at their worst case, for calls that brought no answer."""
     ended: Ended | None

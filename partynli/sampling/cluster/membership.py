@@ -11,6 +11,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import ray
+from ray.exceptions import RayError
 
 from partynli.errors import InputError
 from partynli.sampling.cluster.placement import Resources
@@ -75,6 +76,14 @@ class Membership:
             raise InputError(f"{self._nothing()} within {_JOIN_S:.0f} s") from None
         finally:
             _take_signals_back()
+
+    async def has_machines(self) -> bool:
+        """Whether any machine of the cluster is left: without one, a worker would be waited for without end."""
+        try:
+            nodes = await asyncio.to_thread(ray.nodes)
+        except (RayError, OSError, RuntimeError):
+            return False
+        return any(node["Alive"] for node in nodes)
 
     def give_up_joining(self) -> None:
         """Have `join` end with a `CancelledError`, if it still waits."""

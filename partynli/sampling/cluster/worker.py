@@ -148,7 +148,7 @@ class Worker:
         self._outbox.settle(answers)
         questions, events = await self._outbox.fetch()
         ended = self._ended(self._work) if self._work.done() else None
-        return Letter(questions, events, self._engine.in_flight, ended)
+        return Letter(questions, events, self._engine.in_flight, self._engine.budget.lost, ended)
 
     async def stop(self) -> None:
         """Start nothing new and let what is in flight be answered and stored; a second call gives that up too."""
