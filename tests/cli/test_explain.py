@@ -125,6 +125,7 @@ def test_faults_leave_their_marks(partynli: Any, registry: Any) -> None:
     assert "answers end at the token limit" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_buys_nothing_twice(
     partynli: Any, registry: Any, environ: Any, until: Any, tmp_path: Path
 ) -> None:

@@ -223,6 +223,7 @@ def test_a_judge_that_cannot_be_read_is_not_validated(partynli: Any, registry: A
     assert "Kinds of reasoning, and labels" not in done.stdout
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with(
     partynli: Any, registry: Any, judges: Any, study: Path, environ: Any, until: Any, tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ def test_report_of_a_run_without_people(partynli: Partynli, judged_run: Callable
     assert any("no human data" in note for note in found["notes"])
 
 
-@pytest.mark.parametrize("width", ["50", "80"])
+@pytest.mark.parametrize("width", ["50", pytest.param("80", marks=pytest.mark.slow)])
 def test_a_narrow_terminal_cuts_no_figure_and_no_name(
     partynli_alone: Partynli, judged_run: Callable[..., Path], width: str
 ) -> None:

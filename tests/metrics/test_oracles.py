@@ -100,6 +100,7 @@ def test_kendall_leaves_out_missing_items():
         np.testing.assert_allclose(tau, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_distance_correlation_against_dcor():
     import dcor  # compiled where it is first imported: 20 s, and two processes that do so at once can abort
 

@@ -179,7 +179,7 @@ def test_a_lane_keeps_its_pace_and_all_answers(study: Any, go: Any) -> None:
     assert len(books.rate_limited) <= 2
 
 
-@pytest.mark.parametrize("headers", [True, False])
+@pytest.mark.parametrize("headers", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_limit_that_nobody_declared_is_learned(study: Any, go: Any, headers: bool) -> None:
     async def main() -> Any:
         behaviour = Behaviour(rps=10, burst=1, latency_s=0.02, limit_headers=headers)

@@ -97,6 +97,7 @@ def test_nothing_is_left_of_servers_in_rays_workers(folder: Path, double: Any) -
     until(lambda: not double.alive(), 60)
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with(folder: Path, double: Any) -> None:
     double.behave(latency_s=0.05)
     with start(folder) as process:

@@ -147,6 +147,7 @@ def test_a_declared_port_is_used(study: Any, double: Any, go: Callable[..., Any]
     assert double.log("started")[0]["port"] == port
 
 
+@pytest.mark.slow
 def test_it_starts_again_on_its_only_port(study: Any, double: Any, go: Callable[..., Any]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from partynli.providers.vllm import supervisor
 
 # a server with a child that has left session and group and ignores SIGTERM, and a grandchild whose parent is gone
@@ -59,6 +61,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_all_of_it_ends_with_the_parent(tmp_path: Path) -> None:
     server = command(sys.executable, "-c", SERVER, str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", PARENT, *server], stdout=subprocess.PIPE, text=True) as parent:
@@ -70,6 +73,7 @@ def test_all_of_it_ends_with_the_parent(tmp_path: Path) -> None:
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
 
 
+@pytest.mark.slow
 def test_who_is_killed_instead_of_it_takes_nothing_along(tmp_path: Path) -> None:
     given = command(sys.executable, "-c", SERVER, str(tmp_path))
     with subprocess.Popen(given, stdin=subprocess.PIPE, start_new_session=True) as process:
